@@ -61,9 +61,9 @@ std::optional<int64_t> byteSize(ElementType type,
 std::string toString(std::span<const int64_t> shape);
 
 //===----------------------------------------------------------------------===//
-// Conversions. Widening is exact (NaN payloads are kept, signalling ones become
-// quiet); narrowing rounds to nearest, ties to even, overflows to infinity and
-// keeps NaN a NaN.
+// Conversions. Widening is exact and keeps the sign and payload of a NaN;
+// narrowing rounds to nearest, ties to even, overflows to infinity and turns
+// every NaN into a quiet one of the same sign.
 //===----------------------------------------------------------------------===//
 
 float halfToFloat(uint16_t bits);
