@@ -91,7 +91,6 @@ class RMSNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x.float()
         return self.weight * (x * torch.rsqrt(x.square().mean(-1, True) + self.eps))
 
 
@@ -171,8 +170,8 @@ class Qwen2(nn.Module):
                     p.zero_()
 
     def forward(self, tokens: Tensor, attend: Attention) -> Tensor:
-        """tokens int64 [B, T] to logits float32 [B, T, vocab]."""
+        """tokens int64 [B, T] to logits [B, T, vocab]."""
         x = self.model.embed_tokens(tokens)
         for layer in self.model.layers:
             x = layer(x, attend)
-        return F.linear(self.model.norm(x), self.model.embed_tokens.weight).float()
+        return F.linear(self.model.norm(x), self.model.embed_tokens.weight)

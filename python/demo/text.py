@@ -45,6 +45,7 @@ REPORT_SEEDS = range(2_000_000, 2_100_000)
 """Seeds of the documents behind reported figures; nothing is chosen on them."""
 
 _SHORTEST = 16  # shortest distance that is asked for, in bytes
+_EARLY = 24  # a question may come this much before its time: half a sentence
 
 _CONSONANTS = "bcdfghjklmnpqrstvwxz"
 _VOWELS = "aeiou"
@@ -213,14 +214,17 @@ class _Writer:
             parts.append(sentence)
             at += len(sentence)
 
+        # One sentence per turn, and a question goes to about the nearest border,
+        # also right behind its fact: short distances must be common, or nothing
+        # can be recalled while training windows are short.
         while at < self.length:
-            while due and due[0][0] <= at:
+            if due and due[0][0] <= at + _EARLY:
                 _, _, name, value, note, fact = heapq.heappop(due)
                 answer = at + len(f"Ask {name}: ")
                 put(f"Ask {name}: {value}. ")
                 if answer + LETTERS <= self.length:
                     recalls.append(Recall(name, value, note, fact, answer))
-            if self.random.random() < self.facts:
+            elif self.random.random() < self.facts:
                 name, value, note = self._name(), self._value(), at
                 fact = at + len(f"Note {name}: ")
                 put(f"Note {name}: {value}. ")
@@ -229,7 +233,8 @@ class _Writer:
                     asked += 1
                     when = note + self._distance()
                     heapq.heappush(due, (when, asked, name, value, note, fact))
-            put(self._sentence())
+            else:
+                put(self._sentence())
         data = "".join(parts).encode("ascii")[: self.length]
         return np.frombuffer(data, dtype=np.uint8).copy(), recalls, facts
 
@@ -241,7 +246,7 @@ def document(
 
     Facts are asked for at distances up to about ``reach`` bytes (default:
     ``length``), half of them uniform, half log-uniform from 16 bytes on; a
-    question waits for the next sentence border. Every question's fact lies in
+    question moves to about the nearest sentence border. Every question's fact lies in
     the document.
 
     Returns the bytes (uint8 [length]) and the recalls in order of their answers.
@@ -291,17 +296,14 @@ def question(
     )
 
 
-def training_text(
-    seed: int, length: int, reach: int
-) -> tuple[np.ndarray, np.ndarray]:
+def training_text(seed: int, length: int, reach: int) -> tuple[np.ndarray, np.ndarray]:
     """A long training document, without any held-out name or value.
 
     Returns the bytes (uint8 [length]) and, for each, its ``note`` (int64
     [length]): -2 for ordinary text, -1 for a letter of a new fact's value, and
     for a letter of an answer the index at which the fact's sentence begins.
     """
-    # One writer keeps every name it has used; a book of many shorter texts in a
-    # row does not run out of names.
+    # In chapters: a writer never repeats a name, and would run out of them.
     data = np.empty(length, np.uint8)
     notes = np.full(length, -2, np.int64)
     chapter = 1 << 18

@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import text
-from model import Config, Qwen2, rotary_table, rotate
+from model import Attention, Config, Qwen2, rotary_table, rotate
 
 WARM_UP = 50
 MATRIX_RATE = 0.005
@@ -70,6 +70,19 @@ def batches(
         yield piece[:, :-1], piece[:, 1:], torch.from_numpy(weight).float()
 
 
+def causal_attention(table: tuple[Tensor, Tensor]) -> Attention:
+    """Plain RoPE attention; rotation in float32, products in the dtype given."""
+
+    def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        q = rotate(q.float(), table).to(v.dtype)
+        k = rotate(k.float(), table).to(v.dtype)
+        group = q.shape[1] // k.shape[1]
+        k, v = k.repeat_interleave(group, 1), v.repeat_interleave(group, 1)
+        return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+
+    return attend
+
+
 def orthogonalize(x: Tensor) -> Tensor:
     """Sets the singular values of x [N, rows, cols], rows <= cols, to about one,
     by five steps of a quintic Newton-Schulz iteration (in bfloat16)."""
@@ -101,11 +114,13 @@ class Muon:
     def step(self, rate: float) -> None:
         for group, momentum in self.stacks:
             wide = [p.shape[0] <= p.shape[1] for p in group]
-            grads = [p.grad if w else p.grad.mT for p, w in zip(group, wide)]
+            grads = [
+                p.grad if w else p.grad.mT for p, w in zip(group, wide, strict=True)
+            ]
             grad = torch.stack(grads)
             momentum.mul_(MOMENTUM).add_(grad)
             update = orthogonalize(grad + MOMENTUM * momentum)
-            for p, u, w in zip(group, update, wide):
+            for p, u, w in zip(group, update, wide, strict=True):
                 scale = max(1.0, p.shape[0] / p.shape[1]) ** 0.5
                 p.mul_(1 - rate * DECAY).add_(u if w else u.mT, alpha=-rate * scale)
 
@@ -155,19 +170,12 @@ def main() -> None:
     source = batches(args.seed, args.steps, args.tokens, trained)
     for step, (inputs, targets, weight) in enumerate(source):
         window = inputs.shape[1]
-        table = cos[:window], sin[:window]
-
-        def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-            q = rotate(q.float(), table).to(v.dtype)
-            k = rotate(k.float(), table).to(v.dtype)
-            group = q.shape[1] // k.shape[1]
-            k, v = k.repeat_interleave(group, 1), v.repeat_interleave(group, 1)
-            return F.scaled_dot_product_attention(q, k, v, is_causal=True)
-
+        attend = causal_attention((cos[:window], sin[:window]))
         with torch.autocast("cpu", dtype=torch.bfloat16):
             logits = model(inputs, attend)
-        each = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
-        flat = weight.flatten()
+        logits = logits.float().flatten(0, 1)
+        targets, flat = targets.flatten(), weight.flatten()
+        each = F.cross_entropy(logits, targets, reduction="none")
         loss = (each * flat).sum() / flat.sum()
         model.zero_grad(set_to_none=True)
         loss.backward()
@@ -189,7 +197,7 @@ def main() -> None:
                 each[answer].sum().item(),
                 answer.sum().item(),
             )
-            hit = logits.flatten(0, 1)[answer].argmax(-1) == targets.flatten()[answer]
+            hit = logits[answer].argmax(-1) == targets[answer]
             right, asked = right + hit.sum().item(), asked + len(hit)
         last = step + 1 == args.steps
         if (step + 1) % 100 == 0 or last:
