@@ -22,10 +22,7 @@ void printMapParameter(mlir::AsmPrinter &printer, int64_t value);
 mlir::ParseResult parseDouble(mlir::AsmParser &parser, llvm::APFloat &value);
 void printDouble(mlir::AsmPrinter &printer, const llvm::APFloat &value);
 
-// The directives of attribute formats hand over the results unwrapped and, for
-// parameters without a default constructor, inside a FailureOr.
-mlir::ParseResult parseDouble(mlir::AsmParser &parser,
-                              mlir::FailureOr<llvm::APFloat> &value);
+// The directives of attribute formats hand over the result in a FailureOr.
 mlir::ParseResult parseMapParameter(mlir::AsmParser &parser,
                                     mlir::FailureOr<int64_t> &value);
 

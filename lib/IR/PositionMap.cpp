@@ -61,9 +61,9 @@ static std::optional<int64_t> evaluateExpr(AffineExpr expr, int64_t dimension,
   }
 }
 
-std::optional<int64_t>
-ropewalk::rope::evaluate(AffineMap map, int64_t dimension,
-                         ArrayRef<int64_t> parameters) {
+std::optional<int64_t> ropewalk::rope::evaluate(AffineMap map,
+                                                int64_t dimension,
+                                                ArrayRef<int64_t> parameters) {
   std::optional<int64_t> minimum;
   for (AffineExpr expr : map.getResults()) {
     auto value = evaluateExpr(expr, dimension, parameters);
@@ -144,8 +144,8 @@ static Trend trendOf(AffineExpr expr, ArrayRef<int64_t> minimums,
     reason = "it adds a part that grows with i and a part that falls with i";
     return Trend::unknown;
   case AffineExprKind::Mul: {
-    AffineExpr other = rhs == Trend::constant ? binary.getRHS()
-                                              : binary.getLHS();
+    AffineExpr other =
+        rhs == Trend::constant ? binary.getRHS() : binary.getLHS();
     Trend moving = rhs == Trend::constant ? lhs : rhs;
     if (lhs != Trend::constant && rhs != Trend::constant) {
       reason = "it multiplies two parts that depend on i";

@@ -60,9 +60,9 @@ static int64_t fromOptional(std::optional<int64_t> value) {
 }
 
 /// M3 of the named maps.
-static LogicalResult
-verifyMinimum(function_ref<InFlightDiagnostic()> emitError, StringRef map,
-              StringRef name, int64_t value, int64_t minimum) {
+static LogicalResult verifyMinimum(function_ref<InFlightDiagnostic()> emitError,
+                                   StringRef map, StringRef name, int64_t value,
+                                   int64_t minimum) {
   if (ShapedType::isDynamic(value) || value >= minimum)
     return success();
   return emitError() << "parameter '" << name << "' of " << map
@@ -86,9 +86,7 @@ struct Expressions {
   AffineMap function(AffineExpr expr) const {
     return AffineMap::get(1, numParameters, expr);
   }
-  AffineMap zero() const {
-    return function(getAffineConstantExpr(0, context));
-  }
+  AffineMap zero() const { return function(getAffineConstantExpr(0, context)); }
   /// The newest `window` keys at their own positions.
   Segment neighbors(AffineExpr window) const {
     return {function(position - window + 1), function(position),
@@ -110,13 +108,13 @@ SmallVector<Segment> IdentityAttr::getSegments() const {
   Expressions e(getContext(), 0);
   return {e.rest(e.function(e.position), e.function(e.position))};
 }
-Attribute
-IdentityAttr::withParameters(ArrayRef<std::optional<int64_t>>) const {
+Attribute IdentityAttr::withParameters(ArrayRef<std::optional<int64_t>>) const {
   return *this;
 }
 
-LogicalResult SelfExtendAttr::verify(function_ref<InFlightDiagnostic()> emitError,
-                                     int64_t group, int64_t window) {
+LogicalResult
+SelfExtendAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                       int64_t group, int64_t window) {
   // M3
   return success(
       succeeded(verifyMinimum(emitError, "self_extend", "group", group, 1)) &&
@@ -134,8 +132,8 @@ SmallVector<Segment> SelfExtendAttr::getSegments() const {
                             window.floorDiv(group)),
                  e.function(e.position.floorDiv(group)))};
 }
-Attribute SelfExtendAttr::withParameters(
-    ArrayRef<std::optional<int64_t>> values) const {
+Attribute
+SelfExtendAttr::withParameters(ArrayRef<std::optional<int64_t>> values) const {
   return get(getContext(), fromOptional(values[0]), fromOptional(values[1]));
 }
 

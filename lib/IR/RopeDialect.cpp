@@ -38,9 +38,9 @@ LogicalResult RopeDialect::verifyOperationAttribute(Operation *op,
                                                     NamedAttribute attribute) {
   if (attribute.getName() == kModelAttr) {
     if (!isa<DictionaryAttr>(attribute.getValue()))
-      return op->emitError() << "'" << kModelAttr
-                             << "' expects a dictionary, got "
-                             << attribute.getValue();
+      return op->emitError()
+             << "'" << kModelAttr << "' expects a dictionary, got "
+             << attribute.getValue();
     return success();
   }
   return op->emitError() << "'" << attribute.getName().getValue()

@@ -91,36 +91,35 @@ static LogicalResult verifyAttentionShapes(AttentionOp op) {
         std::pair("head dimension of query", query.getDimSize(3)),
         std::pair("head dimension of value", value.getDimSize(3))})
     if (ShapedType::isDynamic(size) || size == 0)
-      return op.emitOpError() << "(C1) " << name
-                              << " must be static and not 0, got "
-                              << spellSize(size);
+      return op.emitOpError()
+             << "(C1) " << name << " must be static and not 0, got "
+             << spellSize(size);
   // C2
   for (auto [name, type] : {std::pair("key", key), std::pair("value", value),
                             std::pair("output", output)})
     if (!agree(type.getDimSize(0), batch))
-      return op.emitOpError() << "(C2) " << name
-                              << " must have the batch size of query, "
-                              << spellSize(batch) << ", got "
-                              << spellSize(type.getDimSize(0));
+      return op.emitOpError()
+             << "(C2) " << name << " must have the batch size of query, "
+             << spellSize(batch) << ", got " << spellSize(type.getDimSize(0));
   // C3
   if (!agree(key.getDimSize(1), value.getDimSize(1)))
-    return op.emitOpError() << "(C3) value must have the heads of key, "
-                            << key.getDimSize(1) << ", got "
-                            << spellSize(value.getDimSize(1));
+    return op.emitOpError()
+           << "(C3) value must have the heads of key, " << key.getDimSize(1)
+           << ", got " << spellSize(value.getDimSize(1));
   if (op.getNumQueryHeads() % op.getNumKVHeads() != 0)
-    return op.emitOpError() << "(C3) heads of query must be a multiple of "
-                            << op.getNumKVHeads() << ", got "
-                            << op.getNumQueryHeads();
+    return op.emitOpError()
+           << "(C3) heads of query must be a multiple of " << op.getNumKVHeads()
+           << ", got " << op.getNumQueryHeads();
   // C4
   if (!agree(slots, value.getDimSize(2)))
-    return op.emitOpError() << "(C4) value must have the slots of key, "
-                            << spellSize(slots) << ", got "
-                            << spellSize(value.getDimSize(2));
+    return op.emitOpError()
+           << "(C4) value must have the slots of key, " << spellSize(slots)
+           << ", got " << spellSize(value.getDimSize(2));
   // C5
   if (!agree(op.getHeadDim(), key.getDimSize(3)))
-    return op.emitOpError() << "(C5) key must have the head dimension of query, "
-                            << op.getHeadDim() << ", got "
-                            << spellSize(key.getDimSize(3));
+    return op.emitOpError()
+           << "(C5) key must have the head dimension of query, "
+           << op.getHeadDim() << ", got " << spellSize(key.getDimSize(3));
   if (op.getHeadDim() < op.getRotary().getDim())
     return op.emitOpError()
            << "(C5) head dimension of query must be at least that of rotary, "
@@ -143,9 +142,9 @@ static LogicalResult verifyAttentionShapes(AttentionOp op) {
              << type.getElementType();
     Type result = op.getResults()[index].getType();
     if (result != type)
-      return op.emitOpError() << "(C6) result " << index
-                              << " must have the type of its output, " << type
-                              << ", got " << result;
+      return op.emitOpError()
+             << "(C6) result " << index << " must have the type of its output, "
+             << type << ", got " << result;
   }
   // C7
   if (Value bias = op.getBias()) {
@@ -257,7 +256,8 @@ LogicalResult AttentionOp::verify() {
                    getQuery().getType().getDimSize(2)),
         std::tuple("key_positions", keyPositions,
                    getKey().getType().getDimSize(2))}) {
-    ArrayRef<int64_t> shape = cast<RankedTensorType>(value.getType()).getShape();
+    ArrayRef<int64_t> shape =
+        cast<RankedTensorType>(value.getType()).getShape();
     if (!broadcasts(shape[0], batch) || !agree(shape[1], size))
       return emitOpError() << "(C14) " << name << " must be ["
                            << spellSize(batch) << "|1, " << spellSize(size)
@@ -281,10 +281,10 @@ LogicalResult RotateOp::verify() {
   // C1
   int64_t headDim = input.getDimSize(3);
   if (ShapedType::isDynamic(headDim) || headDim < getRotary().getDim())
-    return emitOpError() << "(C1) head dimension of input must be static and at "
-                            "least "
-                         << getRotary().getDim() << ", got "
-                         << spellSize(headDim);
+    return emitOpError()
+           << "(C1) head dimension of input must be static and at "
+              "least "
+           << getRotary().getDim() << ", got " << spellSize(headDim);
   // C2
   ArrayRef<int64_t> positions = getPositions().getType().getShape();
   if (!broadcasts(positions[0], input.getDimSize(0)) ||

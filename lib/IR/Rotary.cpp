@@ -43,15 +43,6 @@ ParseResult ropewalk::rope::parseDouble(AsmParser &parser,
   return success();
 }
 
-ParseResult ropewalk::rope::parseDouble(AsmParser &parser,
-                                        FailureOr<llvm::APFloat> &value) {
-  llvm::APFloat number(0.0);
-  if (failed(parseDouble(parser, number)))
-    return failure();
-  value = number;
-  return success();
-}
-
 void ropewalk::rope::printDouble(AsmPrinter &printer,
                                  const llvm::APFloat &value) {
   SmallString<32> text;
@@ -86,6 +77,61 @@ LogicalResult RotaryAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   return success();
 }
 
+Attribute RotaryAttr::parse(AsmParser &parser, Type) {
+  llvm::APFloat theta(0.0);
+  int64_t dim = 0;
+  RotaryLayout layout = RotaryLayout::half;
+  Attribute scaling;
+  SMLoc location = parser.getCurrentLocation();
+  if (parser.parseLess() || parser.parseKeyword("theta") ||
+      parser.parseEqual() || parseDouble(parser, theta) ||
+      parser.parseComma() || parser.parseKeyword("dim") ||
+      parser.parseEqual() || parser.parseInteger(dim))
+    return {};
+  while (succeeded(parser.parseOptionalComma())) {
+    SMLoc keyLocation = parser.getCurrentLocation();
+    StringRef key;
+    if (parser.parseKeyword(&key) || parser.parseEqual())
+      return {};
+    if (key == "layout") {
+      StringRef value;
+      SMLoc valueLocation = parser.getCurrentLocation();
+      if (parser.parseKeyword(&value))
+        return {};
+      std::optional<RotaryLayout> parsed = symbolizeRotaryLayout(value);
+      if (!parsed) {
+        parser.emitError(valueLocation)
+            << "layout of rotary expects half, got '" << value << "'";
+        return {};
+      }
+      layout = *parsed;
+    } else if (key == "scaling") {
+      if (parser.parseAttribute(scaling))
+        return {};
+    } else {
+      parser.emitError(keyLocation)
+          << "unknown key '" << key
+          << "' of rotary, expected layout or scaling";
+      return {};
+    }
+  }
+  if (parser.parseGreater())
+    return {};
+  return parser.getChecked<RotaryAttr>(location, parser.getContext(), theta,
+                                       dim, layout, scaling);
+}
+
+void RotaryAttr::print(AsmPrinter &printer) const {
+  printer << "<theta = ";
+  printDouble(printer, getTheta());
+  printer << ", dim = " << getDim();
+  if (getLayout() != RotaryLayout::half)
+    printer << ", layout = " << stringifyRotaryLayout(getLayout());
+  if (getScaling())
+    printer << ", scaling = " << getScaling();
+  printer << ">";
+}
+
 SmallVector<double> RotaryAttr::getInverseFrequencies() const {
   double theta = getTheta().convertToDouble();
   SmallVector<double> frequencies(getNumPairs());
@@ -100,9 +146,8 @@ SmallVector<double> RotaryAttr::getInverseFrequencies() const {
 
 double RotaryAttr::getRotationFactor() const {
   Attribute scaling = getScaling();
-  return scaling
-             ? cast<RotaryScalingAttrInterface>(scaling).getRotationFactor()
-             : 1.0;
+  return scaling ? cast<RotaryScalingAttrInterface>(scaling).getRotationFactor()
+                 : 1.0;
 }
 
 //===----------------------------------------------------------------------===//

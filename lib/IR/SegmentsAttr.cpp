@@ -46,10 +46,10 @@ SmallVector<MapParameter> SegmentsAttr::getMapParameters() const {
         if (map)
           for (AffineExpr expr : map.getResults())
             isDivisor |= divides(expr, index);
-    parameters.push_back({name.str(),
-                          ShapedType::isDynamic(value) ? std::nullopt
-                                                       : std::optional(value),
-                          isDivisor ? 1 : 0});
+    parameters.push_back(
+        {name.str(),
+         ShapedType::isDynamic(value) ? std::nullopt : std::optional(value),
+         isDivisor ? 1 : 0});
   }
   return parameters;
 }
@@ -61,8 +61,8 @@ SmallVector<Segment> SegmentsAttr::getSegments() const {
   return segments;
 }
 
-Attribute SegmentsAttr::withParameters(
-    ArrayRef<std::optional<int64_t>> values) const {
+Attribute
+SegmentsAttr::withParameters(ArrayRef<std::optional<int64_t>> values) const {
   SmallVector<int64_t> numbers;
   for (std::optional<int64_t> value : values)
     numbers.push_back(value.value_or(ShapedType::kDynamic));
@@ -165,8 +165,9 @@ LogicalResult SegmentsAttr::verify(function_ref<InFlightDiagnostic()> emitError,
       return emitError() << "segment " << index
                          << " must have both query and key, or be masked";
     for (AffineMap map : {from[index], query[index], key[index]})
-      if (map && (map.getNumDims() != 1 || map.getNumSymbols() != names.size() ||
-                  map.getNumResults() == 0))
+      if (map &&
+          (map.getNumDims() != 1 || map.getNumSymbols() != names.size() ||
+           map.getNumResults() == 0))
         return emitError() << "segment " << index
                            << " must have maps of one dimension and "
                            << names.size() << " symbols, got "
@@ -176,8 +177,8 @@ LogicalResult SegmentsAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                          << " must have one key position, got "
                          << key[index].getNumResults();
   }
-  auto attribute = SegmentsAttr::get(context, names, values, from, query, key,
-                                     unit);
+  auto attribute =
+      SegmentsAttr::get(context, names, values, from, query, key, unit);
   SmallVector<MapParameter> parameters = attribute.getMapParameters();
   // M3
   SmallVector<int64_t> minimums, constants;
@@ -256,8 +257,7 @@ Attribute SegmentsAttr::parse(AsmParser &parser, Type) {
     SmallVector<std::pair<StringRef, AffineExpr>> symbols;
     symbols.emplace_back(dimension, builder.getAffineDimExpr(0));
     for (auto [index, name] : llvm::enumerate(names))
-      symbols.emplace_back(name.getValue(),
-                           builder.getAffineSymbolExpr(index));
+      symbols.emplace_back(name.getValue(), builder.getAffineSymbolExpr(index));
     SmallVector<AffineExpr> results;
     if (parser.parseCommaSeparatedList(
             AsmParser::Delimiter::Paren, [&]() -> ParseResult {
@@ -303,8 +303,9 @@ public:
 
   void printFunction(AffineMap map) {
     printer << "(";
-    llvm::interleaveComma(map.getResults(), printer,
-                          [&](AffineExpr expr) { print(expr, /*tight=*/false); });
+    llvm::interleaveComma(map.getResults(), printer, [&](AffineExpr expr) {
+      print(expr, /*tight=*/false);
+    });
     printer << ")";
   }
 

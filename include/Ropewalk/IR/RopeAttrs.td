@@ -49,10 +49,7 @@ def Rope_RotaryAttr : Rope_Attr<"Rotary", "rotary"> {
     DefaultValuedParameter<"::ropewalk::rope::RotaryLayout",
                            "::ropewalk::rope::RotaryLayout::half">:$layout,
     OptionalParameter<"::mlir::Attribute">:$scaling);
-  let assemblyFormat = [{
-    `<` `theta` `=` custom<Double>($theta) `,` `dim` `=` $dim
-    (`,` `layout` `=` $layout^)? (`,` `scaling` `=` $scaling^)? `>`
-  }];
+  let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
     /// The inverse frequencies in radians per position, [dim / 2].
