@@ -15,6 +15,9 @@
 
 namespace ropewalk {
 
+/// Where the parameters of an extended position map stand.
+enum class ParameterBinding { constant, runtime };
+
 #define GEN_PASS_DECL
 #include "Ropewalk/Transforms/Passes.h.inc"
 

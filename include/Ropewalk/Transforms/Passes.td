@@ -58,4 +58,65 @@ def DecomposeUpdateCachePass : Pass<"rope-decompose-update-cache"> {
     "::mlir::tensor::TensorDialect"];
 }
 
+def ExtendPass : Pass<"rope-extend", "::mlir::ModuleOp"> {
+  let summary = "give attention another position map";
+  let description = [{
+    Replaces the map of plain rotary attention by the given one, in the chosen
+    layers. This is the only pass that makes a model another function, and no
+    pipeline runs it unless a map is asked for.
+
+    The layers of a function are its `rope.attention` ops in their order. The
+    map is given as an attribute, `map="#rope.self_extend<group = 8, window =
+    1024>"`, or in two parts that are put together to one, `method=self_extend
+    values="group = 8, window = 1024"`.
+
+    With `parameters=runtime`, and for each parameter that is `?` in the map,
+    the function gets an argument `tensor<?x?xi64>`, [B|1, Hkv|1], that all
+    chosen layers share, named `NAME.PARAMETER` in its `rope.name`.
+
+    ```mlir
+    %o = rope.attention #rope.identity rotary <theta = 1.0e4, dim = 64> ...
+    // becomes
+    %o = rope.attention #rope.self_extend<group = 8, window = 1024>
+           rotary <theta = 1.0e4, dim = 64> ...
+    ```
+
+    If one chosen layer cannot take the map, the reason is an error at that
+    layer and nothing changes: its map is not plain rotary attention already
+    (a sliding-window layer, a layer extended before); it is not causal and the
+    map moves positions; its positions are explicit operands; or the map still
+    is plain rotary attention beyond the module's `trained_length`, so that
+    relative positions leave the trained ones before it changes anything.
+
+    Remarks of the category `rope-extend` tell each change. `report-length`
+    adds a remark at each layer with the largest relative position that occurs
+    at that length.
+
+    Preserves numerics: no, it changes the function of the model.
+  }];
+  let dependentDialects = ["::ropewalk::rope::RopeDialect"];
+  let options = [
+    Option<"map", "map", "std::string", /*default=*/"",
+           "Position map, an attribute in MLIR syntax">,
+    Option<"method", "method", "std::string", /*default=*/"",
+           "Mnemonic of a map of the dialect rope, in place of `map`">,
+    Option<"values", "values", "std::string", /*default=*/"",
+           "With `method`: what stands between < and > in the attribute">,
+    Option<"layers", "layers", "std::string", /*default=*/"",
+           "Layers that get the map, such as 0-3,7 (default: all)">,
+    Option<"parameters", "parameters", "::ropewalk::ParameterBinding",
+           /*default=*/"::ropewalk::ParameterBinding::constant",
+           "Where parameters stand", [{::llvm::cl::values(
+             clEnumValN(::ropewalk::ParameterBinding::constant, "constant",
+                        "in the attribute"),
+             clEnumValN(::ropewalk::ParameterBinding::runtime, "runtime",
+                        "in arguments of the function"))}]>,
+    Option<"name", "name", "std::string", /*default=*/"\"map\"",
+           "First part of the names of run-time parameters">,
+    Option<"reportLength", "report-length", "int64_t", /*default=*/"0",
+           "Report the largest relative position at this length (0: do not)">];
+  let statistics = [
+    Statistic<"numExtended", "num-extended", "Attention ops with a new map">];
+}
+
 #endif // ROPEWALK_TRANSFORMS_PASSES_TD
