@@ -1,8 +1,8 @@
 // Round trip of the attributes. Expressions of the open form keep the names of
 // their parameters.
 //
-// RUN: ropewalk-opt %s | FileCheck %s
-// RUN: ropewalk-opt %s --emit-bytecode | ropewalk-opt | FileCheck %s
+// RUN: ropewalk-opt %s --allow-unregistered-dialect | FileCheck %s
+// RUN: ropewalk-opt %s --allow-unregistered-dialect --emit-bytecode | ropewalk-opt --allow-unregistered-dialect | FileCheck %s
 
 // CHECK-LABEL: module @maps
 module @maps {
