@@ -21,9 +21,8 @@
 // of them end in the same slot, and slots before the first token have negative
 // positions, which no attention sees.
 //
-// Ids outside [0, V) are an error before anything runs. After an error or a
-// cancellation in the middle of a call the sequence is at an unspecified
-// length; `reset` starts anew.
+// Ids outside [0, V) are an error before anything runs. After any other error
+// or a cancellation the sequence is forgotten, as after `reset`.
 //
 //===----------------------------------------------------------------------===//
 
@@ -105,9 +104,9 @@ struct MemoryReport {
 
 class Session {
 public:
-  /// Binds every weight of every entry. Errors: an entry does not follow the
-  /// convention, a weight is missing or has another shape or a type that
-  /// cannot be converted, memory. The session keeps both objects alive.
+  /// Binds every weight of the entries that it uses. Errors: an entry does not
+  /// follow the convention, a weight is missing or has another shape or a type
+  /// that cannot be converted, memory. The session keeps both objects alive.
   static Result<std::unique_ptr<Session>>
   create(std::shared_ptr<Program> program, const Checkpoint &checkpoint,
          SessionOptions options = {});
@@ -176,6 +175,9 @@ public:
 
 private:
   struct State;
+  static Result<std::unique_ptr<Session>>
+  createImpl(std::shared_ptr<Program> program, const Checkpoint *checkpoint,
+             SessionOptions options);
   explicit Session(std::unique_ptr<State> state);
   std::unique_ptr<State> state;
 };
