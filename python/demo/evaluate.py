@@ -91,9 +91,7 @@ def smallest_group(length: int, w: int, trained: int) -> int:
     return max(1, -(-(length - w) // room))
 
 
-def attention(
-    position_map: Map, length: int, config: Config, like: Tensor
-) -> Attention:
+def attention(position_map: Map, length: int, config: Config, like: Tensor) -> Attention:
     """Attention under a map at ``length``, in the dtype of ``like``."""
     index = torch.arange(length)
 
@@ -162,9 +160,7 @@ def collect(seeds: range, length: int, trained: int, wanted: int) -> Texts:
 
 
 @torch.no_grad()
-def predict(
-    model: Qwen2, data: Tensor, position_map: Map, scored: int
-) -> tuple[Tensor, Tensor]:
+def predict(model: Qwen2, data: Tensor, position_map: Map, scored: int) -> tuple[Tensor, Tensor]:
     """Loss in nat and whether the most likely byte is right (float64 and bool
     [documents, scored]) for the last ``scored`` bytes of data [documents, T + 1].
     """
@@ -304,9 +300,7 @@ def main() -> None:
             row = figures(texts, loss, hit, trained)
             base = base or row
             name = m.name if m else "in-window"
-            rows.append(
-                {"length": length, "documents": len(texts.data), "map": name} | row
-            )
+            rows.append({"length": length, "documents": len(texts.data), "map": name} | row)
             cells = [str(length), str(len(texts.data)), name]
             for key in ("loss", "text_loss"):
                 cells += [f"{row[key]:.3f}", f"{row[key] - base[key]:+.3f}"]

@@ -66,9 +66,7 @@ class Config:
         return Config(**{k: raw[k] for k in Config.__dataclass_fields__ if k in raw})
 
 
-def rotary_table(
-    positions: Tensor, config: Config, dtype: torch.dtype = torch.float32
-) -> tuple[Tensor, Tensor]:
+def rotary_table(positions: Tensor, config: Config, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
     """cos and sin at integer ``positions`` [T], computed in float64: [T, D]."""
     dim = config.head_dim
     exponent = torch.arange(0, dim, 2, dtype=torch.float64) / dim

@@ -78,11 +78,16 @@ _ADJECTIVES = (
     "spare long short small large cracked mended"
 ).split()
 _VERBS = (
-    "moved mended sold bought found lost cleaned weighed lifted carried "
-    "painted lent hid marked tied dropped"
+    "moved mended sold bought found lost cleaned weighed lifted carried painted lent hid marked tied dropped"
 ).split()
 _STATES = "open shut empty full dark quiet busy flooded swept locked".split()
 _WINDS = "north south east west north-east north-west south-east south-west".split()
+
+_OTHER_WORDS = (
+    "At the The was left by until counted near came in with Before and No is to "
+    "leave before owes Tide wind boats out asked for a Note Ask"
+).split()
+_GRAMMAR = " ".join(_PEOPLE + _PLACES + _THINGS + _ADJECTIVES + _VERBS + _STATES + _WINDS + _OTHER_WORDS).lower()
 
 
 def is_held_out(word: str) -> bool:
@@ -120,9 +125,7 @@ class Recall:
 class _Writer:
     """Writes one document of ``length`` bytes."""
 
-    def __init__(
-        self, seed: int, length: int, reach: int, held_out: bool, facts: float = 0.4
-    ) -> None:
+    def __init__(self, seed: int, length: int, reach: int, held_out: bool, facts: float = 0.4) -> None:
         self.random = random.Random(seed)
         self.length = length
         self.reach = reach
@@ -137,7 +140,9 @@ class _Writer:
         while True:
             word = "".join(self._pick(p) for p in patterns)  # type: ignore[arg-type]
             if is_held_out(word) == self.held_out:
-                return word
+                # "karin" or "rope" would be known from the sentences.
+                if not (self.held_out and word in _GRAMMAR):
+                    return word
 
     def _name(self) -> str:
         c, v = _CONSONANTS, _VOWELS
@@ -171,15 +176,9 @@ class _Writer:
         thing, place, person = pick(_THINGS), pick(_PLACES), pick(_PEOPLE)
         if kind == 0:
             verb, adjective = pick(_VERBS), pick(_ADJECTIVES)
-            return (
-                f"At {self._time()} {person} {verb} the {adjective} {thing} "
-                f"at the {place}. "
-            )
+            return f"At {self._time()} {person} {verb} the {adjective} {thing} at the {place}. "
         if kind == 1:
-            return (
-                f"The {pick(_ADJECTIVES)} {thing} was left by the {place} "
-                f"until {self._time()}. "
-            )
+            return f"The {pick(_ADJECTIVES)} {thing} was left by the {place} until {self._time()}. "
         if kind == 2:
             return f"{person} counted {self._number()} {thing}s near the {place}. "
         if kind == 3:
@@ -194,10 +193,7 @@ class _Writer:
         if kind == 7:
             return f"{person} owes the {place} {self._number()} {thing}s. "
         if kind == 8:
-            return (
-                f"Tide at {self._time()}, wind {pick(_WINDS)}, "
-                f"{self._number()} boats out. "
-            )
+            return f"Tide at {self._time()}, wind {pick(_WINDS)}, {self._number()} boats out. "
         return f"The {place} asked {person} for a {pick(_ADJECTIVES)} {thing}. "
 
     def write(self) -> tuple[np.ndarray, list[Recall], list[int]]:
@@ -239,9 +235,7 @@ class _Writer:
         return np.frombuffer(data, dtype=np.uint8).copy(), recalls, facts
 
 
-def document(
-    seed: int, length: int, reach: int | None = None
-) -> tuple[np.ndarray, list[Recall]]:
+def document(seed: int, length: int, reach: int | None = None) -> tuple[np.ndarray, list[Recall]]:
     """A held-out document that begins at a sentence.
 
     Facts are asked for at distances up to about ``reach`` bytes (default:
@@ -260,9 +254,7 @@ def document(
     return data, recalls
 
 
-def question(
-    seed: int, length: int, distance: tuple[int, int]
-) -> tuple[np.ndarray, Recall]:
+def question(seed: int, length: int, distance: tuple[int, int]) -> tuple[np.ndarray, Recall]:
     """A held-out text of exactly ``length`` bytes that ends in ``Ask NAME: ``.
 
     The fact lies inside the text, ``distance[0]`` <= its distance <
@@ -291,8 +283,7 @@ def question(
             )
             return data[start : recall.answer], moved
     raise ValueError(
-        f"no recall at a distance in [{low}, {high}) from seed {seed}; widen the "
-        "range or take another seed"
+        f"no recall at a distance in [{low}, {high}) from seed {seed}; widen the range or take another seed"
     )
 
 

@@ -50,9 +50,7 @@ def rate_at(step: int, steps: int) -> float:
     return min((step + 1) / WARM_UP, 1.0, 2.0 * (steps - step) / steps)
 
 
-def batches(
-    seed: int, steps: int, tokens: int, trained: int
-) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+def batches(seed: int, steps: int, tokens: int, trained: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Yields (input, target: int64 [B, T]; weight: float32 [B, T]) per step."""
     data, notes = text.training_text(seed, TEXT_BYTES, trained)
     rng = np.random.default_rng(seed)
@@ -64,9 +62,7 @@ def batches(
         note = notes[index[:, 1:]]
         weight = np.where(note == -1, WEIGHT_UNKNOWABLE, 1.0)
         known = note >= starts[:, None]
-        weight = np.where(
-            note >= 0, np.where(known, WEIGHT_ANSWER, WEIGHT_UNKNOWABLE), weight
-        )
+        weight = np.where(note >= 0, np.where(known, WEIGHT_ANSWER, WEIGHT_UNKNOWABLE), weight)
         yield piece[:, :-1], piece[:, 1:], torch.from_numpy(weight).float()
 
 
@@ -114,9 +110,7 @@ class Muon:
     def step(self, rate: float) -> None:
         for group, momentum in self.stacks:
             wide = [p.shape[0] <= p.shape[1] for p in group]
-            grads = [
-                p.grad if w else p.grad.mT for p, w in zip(group, wide, strict=True)
-            ]
+            grads = [p.grad if w else p.grad.mT for p, w in zip(group, wide, strict=True)]
             grad = torch.stack(grads)
             momentum.mul_(MOMENTUM).add_(grad)
             update = orthogonalize(grad + MOMENTUM * momentum)
