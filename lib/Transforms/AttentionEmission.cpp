@@ -265,8 +265,15 @@ SmallVector<Value> AttentionEmitter::parameters(OpBuilder &b, Value item,
     }
     Value operand = operands[next++];
     auto tensorType = dyn_cast<RankedTensorType>(operand.getType());
+    // A caller that breaks the minimum gets a wrong result, not a division by
+    // zero.
+    auto push = [&](Value value) {
+      values.push_back(
+          arith::MaxSIOp::create(b, loc, toIndex(b, loc, value),
+                                 constantIndex(b, loc, parameter.minimum)));
+    };
     if (!tensorType) {
-      values.push_back(toIndex(b, loc, operand));
+      push(operand);
       continue;
     }
     if (tensorType.getRank() == 3 && !pair) {
@@ -319,7 +326,7 @@ Value AttentionEmitter::position(OpBuilder &b, Side side, Value item,
 
 Value AttentionEmitter::newestEnd(OpBuilder &b, Value position) const {
   if (!op.getCausal())
-    return constantIndex(b, loc, std::numeric_limits<int64_t>::max());
+    return constantIndex(b, loc, int64_t(1) << 62);
   return arith::AddIOp::create(b, loc, position, constantIndex(b, loc, 1));
 }
 
@@ -371,8 +378,9 @@ bool AttentionEmitter::dependsOnHead(AffineMap map) const {
   return false;
 }
 
-RotationTables AttentionEmitter::tables(OpBuilder &b, Side side,
-                                        AffineMap map) const {
+RotationTables AttentionEmitter::tables(OpBuilder &b, Side side, AffineMap map,
+                                        OpFoldResult count,
+                                        bool transposed) const {
   Value rows = side == Side::Query ? op.getQuery() : op.getKey();
   int64_t unit = op.getMap().getUnit();
   Value given = op.getInverseFrequencies();
@@ -384,24 +392,30 @@ RotationTables AttentionEmitter::tables(OpBuilder &b, Side side,
   OpFoldResult heads = dependsOnHead(map)
                            ? OpFoldResult(b.getIndexAttr(op.getNumKVHeads()))
                            : one;
+  if (!count)
+    count = tensor::getMixedSize(b, loc, rows, 2);
   SmallVector<OpFoldResult> sizes = {
-      items, heads, tensor::getMixedSize(b, loc, rows, 2),
-      b.getIndexAttr(op.getRotary().getNumPairs())};
+      items, heads, count, b.getIndexAttr(op.getRotary().getNumPairs())};
+  unsigned row = 2, pair = 3;
+  if (transposed) {
+    std::swap(sizes[2], sizes[3]);
+    std::swap(row, pair);
+  }
   return emitTables(
       b, loc, sizes, type, op.getRotary().getRotationFactor(),
       [&](OpBuilder &b, ValueRange indices) {
-        return emitMinimum(b, loc, map,
-                           position(b, side, indices[0], indices[2]),
-                           parameters(b, indices[0], indices[1], indices[3]));
+        return emitMinimum(
+            b, loc, map, position(b, side, indices[0], indices[row]),
+            parameters(b, indices[0], indices[1], indices[pair]));
       },
       [&](OpBuilder &b, ValueRange indices) -> Value {
         if (constant)
           return tensor::ExtractOp::create(b, loc, constant,
-                                           ValueRange{indices[3]});
+                                           ValueRange{indices[pair]});
         Value value = tensor::ExtractOp::create(
             b, loc, given,
             ValueRange{broadcastIndex(b, loc, given, 0, indices[1]),
-                       indices[3]});
+                       indices[pair]});
         value = emitFloatCast(b, loc, value, b.getF64Type());
         if (unit == 1)
           return value;

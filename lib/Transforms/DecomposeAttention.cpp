@@ -268,6 +268,10 @@ SmallVector<Value> Decomposition::run() {
   Value zero = floatConstant(b, 0);
   Value sum = reduce(weights, filled(rowSizes, zero), false);
 
+  auto isZero = [&](OpBuilder &b, Value value) -> Value {
+    return arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, value,
+                                 floatConstant(b, 0));
+  };
   // Weights times values, then the division by the sum.
   SmallVector<OpFoldResult> outSizes = rowSizes;
   outSizes.push_back(b.getIndexAttr(op.getValueDim()));
@@ -286,13 +290,12 @@ SmallVector<Value> Decomposition::run() {
       iterators, [&](OpBuilder &b, Location loc, ValueRange args) {
         Value value = emitFloatCast(b, loc, args[1], type);
         Value term = arith::MulFOp::create(b, loc, args[0], value);
+        // Slots that do not count may hold anything.
+        Value none = isZero(b, args[0]);
+        term = arith::SelectOp::create(b, loc, none, floatConstant(b, 0), term);
         linalg::YieldOp::create(
             b, loc, arith::AddFOp::create(b, loc, args[2], term).getResult());
       });
-  auto isZero = [&](OpBuilder &b, Value value) -> Value {
-    return arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, value,
-                                 floatConstant(b, 0));
-  };
   SmallVector<Value> results;
   auto output = linalg::GenericOp::create(
       b, loc, op.getOutput().getType(), ValueRange{product.getResult(0), sum},

@@ -91,12 +91,14 @@ public:
   /// to [0, the one before].
   llvm::SmallVector<mlir::Value> cuts(mlir::OpBuilder &b, mlir::Value position,
                                       mlir::ValueRange parameters) const;
-  /// Where the first segment ends: position + 1 if causal, or no bound.
+  /// Where the first segment ends: position + 1 if causal, or 2^62.
   mlir::Value newestEnd(mlir::OpBuilder &b, mlir::Value position) const;
 
-  /// Tables of `map` for all rows of the side: [B|1, Hkv|1, S, P].
-  RotationTables tables(mlir::OpBuilder &b, Side side,
-                        mlir::AffineMap map) const;
+  /// Tables of `map` for the first `count` rows of the side (null: all of
+  /// them): [B|1, Hkv|1, S, P], or [B|1, Hkv|1, P, S] if `transposed`.
+  RotationTables tables(mlir::OpBuilder &b, Side side, mlir::AffineMap map,
+                        mlir::OpFoldResult count = {},
+                        bool transposed = false) const;
 
 private:
   /// Whether the positions of a side, under `map`, depend on the batch item.

@@ -1,0 +1,137 @@
+//===- Passes.td - Code for processors --------------- -*- tablegen -*-===//
+//
+// Part of Ropewalk, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ROPEWALK_CODEGEN_CPU_PASSES_TD
+#define ROPEWALK_CODEGEN_CPU_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def TileAttentionPass : Pass<"rope-tile-attention"> {
+  let summary = "lower rope.attention to vector code over tiles";
+  let description = [{
+    Rewrites `rope.attention` into a parallel loop over (batch item, query head,
+    tile of queries) and, inside, one loop over tiles of keys for each segment
+    of the position map, with one online softmax. Only the keys that a segment
+    holds for some row of the tile are visited. K is rotated and transposed once
+    for each distinct key position, before the loop. No other temporary grows
+    with the number of keys.
+
+    Operations that this form does not cover (computation in f64, explicit
+    positions) stay as they are, with a remark, for `rope-decompose-attention`.
+
+    Preserves numerics: sums are reordered and contracted, the softmax is
+    online.
+  }];
+  let dependentDialects = [
+    "::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
+    "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect",
+    "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect",
+    "::mlir::vector::VectorDialect"];
+  let options = [
+    Option<"vectorBytes", "vector-bytes", "unsigned", "64",
+           "bytes of a vector register: 16, 32 or 64">,
+    Option<"tileQueries", "tile-queries", "unsigned", "32",
+           "queries of a tile, a multiple of 8">,
+    Option<"tileKeys", "tile-keys", "unsigned", "128",
+           "keys of a tile, a multiple of two vectors of f32">];
+}
+
+def FuseParallelOpsPass : Pass<"rope-fuse-parallel-ops"> {
+  let summary = "fuse elementwise operations on tensors";
+  let description = [{
+    Fuses a `linalg.generic` of parallel loops into the parallel one that is its
+    only user and reads it without broadcast, so nothing is computed twice.
+
+    Preserves numerics: yes.
+  }];
+  let dependentDialects = ["::mlir::affine::AffineDialect",
+                           "::mlir::linalg::LinalgDialect"];
+}
+
+def DeclareEntriesPass : Pass<"rope-declare-entries", "::mlir::ModuleOp"> {
+  let summary = "prepare public functions for calls from C";
+  let description = [{
+    Public functions get a C interface, and their arguments are marked as
+    writable (caches) or not (all others) for bufferization.
+
+    Preserves numerics: yes.
+  }];
+  let dependentDialects = ["::mlir::bufferization::BufferizationDialect",
+                           "::mlir::LLVM::LLVMDialect"];
+}
+
+def UpdateCachesInPlacePass
+    : Pass<"rope-update-caches-in-place", "::mlir::ModuleOp"> {
+  let summary = "turn updated caches from results into arguments";
+  let description = [{
+    After bufferization: every result of a public function that has the
+    `rope.name` of a cache argument is removed. Where the function returns
+    another buffer than the argument's, it is copied there.
+
+    Preserves numerics: yes.
+  }];
+  let dependentDialects = ["::mlir::memref::MemRefDialect"];
+}
+
+def LowerMatmulToCallsPass
+    : Pass<"rope-lower-matmul-to-calls", "::mlir::ModuleOp"> {
+  let summary = "call the library for products with weights";
+  let description = [{
+    After bufferization: a `linalg.generic` that is C[m, n] += A[m, k] * B[n, k]
+    with f32 sums, B of f32, f16 or bf16 and rows without gaps becomes a call
+    of `ropewalk_matmul_<type>`.
+
+    Preserves numerics: sums are reordered and contracted.
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
+    "::mlir::memref::MemRefDialect"];
+}
+
+def LowerLinalgToParallelLoopsPass
+    : Pass<"rope-lower-linalg-to-parallel-loops"> {
+  let summary = "lower linalg to loops, the outer ones parallel";
+  let description = [{
+    After bufferization: every linalg operation becomes loops. Outside other
+    parallel loops its leading parallel loops but for the innermost loop become
+    one `scf.parallel`; the innermost loop is left to LLVM's vectorizer. Sums
+    along reduction loops are marked as reassociable and contractible.
+
+    Preserves numerics: sums are reordered and contracted.
+  }];
+  let dependentDialects = [
+    "::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
+    "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect"];
+}
+
+def TuneParallelLoopsPass : Pass<"rope-tune-parallel-loops"> {
+  let summary = "balance OpenMP loops, run short ones serially";
+  let description = [{
+    Work-sharing loops get a guided schedule (tiles of causal attention differ
+    in work), and a parallel region with one iteration runs on the thread that
+    meets it.
+
+    Preserves numerics: yes.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect"];
+}
+
+def ApproximateMathPass : Pass<"rope-approximate-math"> {
+  let summary = "expand exp and tanh of f32 into arithmetic";
+  let description = [{
+    Expands `math.exp` and `math.tanh` of f32, scalar or vector, into
+    polynomials, so that loops over them vectorize.
+
+    Preserves numerics: exp and tanh to a few units in the last place.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::math::MathDialect",
+                           "::mlir::vector::VectorDialect"];
+}
+
+#endif // ROPEWALK_CODEGEN_CPU_PASSES_TD
