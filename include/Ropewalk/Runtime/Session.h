@@ -59,7 +59,7 @@ struct SessionOptions {
   /// Longest piece of a sequence that runs at once.
   int64_t chunk = 512;
   /// Called from the calling thread; may be empty.
-  std::function<void(const Progress &)> progress;
+  std::function<void(const Progress &)> progress = {};
   /// Looked at between runs; when it turns true the call ends with the error
   /// "cancelled". May be null. Must outlive the session.
   const std::atomic<bool> *cancel = nullptr;

@@ -299,7 +299,6 @@ TEST_F(ArtifactProgramTest, RefusesWhatDoesNotMatchTheDevice) {
   auto loaded = ArtifactProgram::load(directory.path, makeFakeDevice(fake));
   EXPECT_EQ(messageOf(loaded), directory.file("k.ptx") +
                                    ": cannot open: No such file or directory");
-  loaded = ArtifactProgram::load(directory.path, nullptr);
   directory.write("k.ptx", "");
   EXPECT_EQ(messageOf(ArtifactProgram::load(directory.path, nullptr)),
             directory.path + ": there is no device to load the artifact onto");
