@@ -21,9 +21,11 @@
 #include "llvm/ADT/StringSet.h"
 #include "llvm/ADT/Twine.h"
 #include "llvm/Support/Errc.h"
+#include "llvm/Support/Format.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/raw_ostream.h"
 #include <cmath>
 #include <limits>
 
@@ -49,6 +51,12 @@ std::string show(const json::Value &value) {
   while (end > 0 && (text[end] & 0xc0) == 0x80)
     --end;
   return text.substr(0, end) + "...";
+}
+
+std::string show(double value) {
+  std::string text;
+  raw_string_ostream(text) << format("%g", value);
+  return text;
 }
 
 /// Reads keys of one JSON object; the first failure is kept.
@@ -105,7 +113,7 @@ public:
       return std::nullopt;
     std::optional<double> result = value->getAsNumber();
     if (!result || !std::isfinite(*result) || !(*result > above)) {
-      expected(key, formatv("a number greater than {0:g}", above));
+      expected(key, "a number greater than " + show(above));
       return std::nullopt;
     }
     return result;
@@ -187,17 +195,16 @@ YarnConfig readYarn(Reader &rotary, int64_t maxPositions) {
       rotary.expected("factor", "a number of at least 1");
     else
       rotary.fail("factor",
-                  formatv("expected a number of at least 1, got none, and "
-                          "max_position_embeddings / "
-                          "original_max_position_embeddings is {0:g}",
-                          yarn.factor));
+                  "expected a number of at least 1, got none, and "
+                  "max_position_embeddings / original_max_position_embeddings "
+                  "is " +
+                      show(yarn.factor));
   }
   yarn.betaFast = rotary.optionalNumber("beta_fast", 0.0).value_or(32.0);
   yarn.betaSlow = rotary.optionalNumber("beta_slow", 0.0).value_or(1.0);
   if (yarn.betaFast < yarn.betaSlow)
-    rotary.expected(
-        "beta_fast",
-        formatv("a number of at least beta_slow = {0:g}", yarn.betaSlow));
+    rotary.expected("beta_fast",
+                    "a number of at least beta_slow = " + show(yarn.betaSlow));
   yarn.truncate = rotary.boolean("truncate", true);
 
   std::optional<double> given = rotary.optionalNumber("attention_factor", 0.0);
@@ -213,18 +220,14 @@ YarnConfig readYarn(Reader &rotary, int64_t maxPositions) {
   else
     yarn.attentionFactor = temperature(yarn.factor, 1.0);
   if (!(yarn.attentionFactor > 0.0) || !std::isfinite(yarn.attentionFactor))
-    rotary.fail("mscale", formatv("expected a positive attention factor, got "
-                                  "{0:g}",
-                                  yarn.attentionFactor));
+    rotary.fail("mscale", "expected a positive attention factor, got " +
+                              show(yarn.attentionFactor));
 
-  if (static_cast<double>(yarn.originalLength) * yarn.factor >
-      static_cast<double>(maxSize))
-    rotary.fail(
-        "factor",
-        formatv("expected factor * original_max_position_embeddings of "
-                "at most {0}, got {1:g}",
-                maxSize,
-                static_cast<double>(yarn.originalLength) * yarn.factor));
+  double length = static_cast<double>(yarn.originalLength) * yarn.factor;
+  if (length > static_cast<double>(maxSize))
+    rotary.fail("factor", "expected factor * original_max_position_embeddings "
+                          "of at most " +
+                              Twine(maxSize) + ", got " + show(length));
   return yarn;
 }
 
@@ -236,9 +239,9 @@ void readRotary(Reader &config, ModelConfig &model, std::string &failure) {
     Reader rotary(config.file, *object, (key + ".").str(), failure);
     std::optional<double> inner = rotary.optionalNumber("rope_theta", 1.0);
     if (theta && inner && *theta != *inner)
-      rotary.expected("rope_theta", formatv("the value of the key rope_theta "
-                                            "outside it, {0:g}",
-                                            *theta));
+      rotary.expected("rope_theta",
+                      "the value of the key rope_theta outside it, " +
+                          show(*theta));
     if (inner)
       theta = inner;
     std::optional<StringRef> type = rotary.optionalString("rope_type");

@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Ropewalk/Import/Import.h"
+#include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/OperationSupport.h"
 #include "llvm/Support/FileSystem.h"
@@ -72,6 +73,12 @@ int importMain(int argc, char **argv) {
   }
 
   MLIRContext context(MLIRContext::Threading::DISABLED);
+  // The default handler shows errors only.
+  ScopedDiagnosticHandler handler(&context, [](Diagnostic &diagnostic) {
+    bool isError = diagnostic.getSeverity() == DiagnosticSeverity::Error;
+    llvm::errs() << (isError ? "error: " : "warning: ") << diagnostic << "\n";
+    return success();
+  });
   OwningOpRef<ModuleOp> module =
       ropewalk::importModel(&context, directory, options);
   if (!module)
