@@ -1,0 +1,141 @@
+//===- Emulator.h - Device memory and launches ------------------*- C++ -*-===//
+//
+// Part of Ropewalk, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A device that executes PTX on the host. Memory is a set of tracked buffers at
+// 64-bit device addresses that are never reused, so every stale or stray
+// address is caught. One device is used from one thread at a time.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ROPEWALK_EMULATOR_EMULATOR_H
+#define ROPEWALK_EMULATOR_EMULATOR_H
+
+#include "Ropewalk/Emulator/Counters.h"
+#include "Ropewalk/Emulator/Module.h"
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <variant>
+
+namespace ropewalk::emulator {
+
+enum class ReportKind : uint8_t {
+  InvalidLaunch,
+  OutOfBounds,
+  Misaligned,
+  UseAfterFree,
+  UninitializedMemory,
+  UninitializedRegister,
+  SharedRace,
+  BarrierDivergence,
+  Deadlock,
+  InstructionBudget,
+  Trap,
+  WarpSync, ///< A .sync instruction with a wrong member mask.
+  ReadOnlyWrite,
+  Unsupported
+};
+
+/// Lower-case name with dashes, "out-of-bounds" for example.
+const char *name(ReportKind kind);
+
+/// Why a launch stopped. `lane` is the lowest lane at fault; -1 where a lane,
+/// a warp or a block does not apply.
+struct Report {
+  ReportKind kind = ReportKind::InvalidLaunch;
+  std::string kernel;
+  std::string detail;
+  SourceLocation location;
+  int64_t block = -1; ///< Linear index, x fastest.
+  Dim3 blockIndex{0, 0, 0};
+  int warp = -1;
+  int lane = -1;
+  bool hasAddress = false;
+  uint64_t address = 0;
+  /// The other party of a race.
+  int otherWarp = -1;
+
+  /// The report in one line (more for a deadlock: one per waiting warp).
+  std::string str() const;
+};
+
+struct LaunchOptions {
+  /// Host threads that blocks are spread over; 0 means one per host core.
+  /// Kernels with atomics on global memory run on one, so that results do not
+  /// depend on timing.
+  unsigned threads = 1;
+  /// Warp instructions that one block may execute.
+  uint64_t instructionBudget = uint64_t(1) << 40;
+  bool checkUninitializedMemory = true;
+  bool checkUninitializedRegisters = true;
+  bool checkRaces = true;
+};
+
+/// Counters of a launch that ended well, or the report of one that did not.
+class LaunchResult {
+public:
+  LaunchResult(Counters counters) : value(std::move(counters)) {}
+  LaunchResult(Report report) : value(std::move(report)) {}
+
+  explicit operator bool() const { return value.index() == 0; }
+  const Counters &counters() const { return *std::get_if<Counters>(&value); }
+  const Report &report() const { return *std::get_if<Report>(&value); }
+
+private:
+  std::variant<Counters, Report> value;
+};
+
+struct DeviceMemory;
+
+class Device {
+public:
+  Device();
+  ~Device();
+  Device(const Device &) = delete;
+  Device &operator=(const Device &) = delete;
+
+  /// Memory operations return false, and `error()` says why, on a bad range.
+  /// `allocate` returns an address aligned to 256, or 0 when the host has no
+  /// memory left.
+  uint64_t allocate(size_t bytes);
+  bool free(uint64_t address);
+  bool copyIn(uint64_t destination, const void *source, size_t bytes);
+  bool copyOut(void *destination, uint64_t source, size_t bytes);
+  bool copy(uint64_t destination, uint64_t source, size_t bytes);
+  bool fill(uint64_t destination, uint8_t value, size_t bytes);
+  const std::string &error() const { return lastError; }
+
+  /// Creates the module's global variables with their initial values. A launch
+  /// does it on first use.
+  bool load(const Module &module);
+  /// Frees the module's global variables.
+  void unload(const Module &module);
+  /// Address and size in bytes of a global variable of a loaded module.
+  std::optional<std::pair<uint64_t, size_t>>
+  findGlobal(const Module &module, std::string_view name) const;
+
+  /// Runs `kernel` to its end. `arguments[i]` holds the bytes of parameter i;
+  /// `dynamicShared` is in bytes.
+  LaunchResult launch(const Kernel &kernel, Dim3 grid, Dim3 block,
+                      size_t dynamicShared,
+                      std::span<const std::span<const std::byte>> arguments,
+                      const LaunchOptions &options = {});
+
+private:
+  bool load(const ModuleData &module);
+
+  std::unique_ptr<DeviceMemory> memory;
+  std::string lastError;
+};
+
+} // namespace ropewalk::emulator
+
+#endif // ROPEWALK_EMULATOR_EMULATOR_H

@@ -1,0 +1,520 @@
+//===- Block.cpp - Running a block ------------------------------*- C++ -*-===//
+//
+// Part of Ropewalk, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Warps in turn, and the lanes of a warp in splits; see Execution.h.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Execution.h"
+
+#include <algorithm>
+#include <bit>
+
+using namespace ropewalk::emulator;
+
+Worker::Worker(const Launch &launch)
+    : warpCount(launch.program->code.size()),
+      laneCount(launch.program->code.size()),
+      cache(launch.program->code.size()) {}
+
+Block::Block(const Launch &launch, Worker &worker)
+    : launch(launch), program(*launch.program), worker(worker) {}
+
+void Block::start(uint64_t linear) {
+  index = linear;
+  position.x = uint32_t(linear % launch.grid.x);
+  position.y = uint32_t(linear / launch.grid.x % launch.grid.y);
+  position.z = uint32_t(linear / launch.grid.x / launch.grid.y);
+  uint32_t threads = uint32_t(launch.block.count());
+  uint32_t warpCount = (threads + 31) / 32;
+  // Rows start at multiples of 64 within a block of registers.
+  size_t rowBytes = (size_t(program.registerBytes) + 63) / 64 * 64;
+  registers.assign(rowBytes * warpCount + 64, std::byte(0));
+  uintptr_t first = (reinterpret_cast<uintptr_t>(registers.data()) + 63) & ~63;
+  shared.reset(launch.sharedBytes, warpCount, launch.options.checkRaces,
+               launch.options.checkUninitializedMemory);
+  local.assign(size_t(launch.kernel->info.localBytes) * warpCount * 32,
+               std::byte(0));
+  warps.resize(warpCount);
+  for (uint32_t i = 0; i < warpCount; ++i) {
+    Warp &warp = warps[i];
+    warp.bank[0] = reinterpret_cast<std::byte *>(first) + rowBytes * i;
+    warp.bank[1] = const_cast<std::byte *>(program.constants.data());
+    warp.block = this;
+    warp.index = i;
+    uint32_t count = std::min<uint32_t>(threads - i * 32, 32);
+    warp.lanes = count == 32 ? ~uint32_t(0) : (uint32_t(1) << count) - 1;
+    warp.live = warp.lanes;
+    warp.state = Warp::Ready;
+    warp.splits.assign(1, Split());
+    warp.splits[0].state = Split::Running;
+    warp.splits[0].mask = warp.lanes;
+    warp.current = 0;
+    warp.initialized.assign(program.trackedCount, 0);
+    setSpecials(warp);
+  }
+  std::fill(std::begin(barriers), std::end(barriers), Barrier());
+  executed = 0;
+  nextWarp = 0;
+  report = Report();
+}
+
+void Block::setSpecials(Warp &warp) {
+  for (auto [special, offset] : program.specials) {
+    uint32_t *row = reinterpret_cast<uint32_t *>(warp.bank[0] + offset);
+    for (uint32_t lane = 0; lane < 32; ++lane) {
+      uint32_t thread = warp.index * 32 + lane;
+      const Dim3 &size = launch.block;
+      uint32_t bit = uint32_t(1) << lane;
+      uint32_t value = 0;
+      switch (special) {
+      case SpecialRegister::TidX:
+        value = thread % size.x;
+        break;
+      case SpecialRegister::TidY:
+        value = thread / size.x % size.y;
+        break;
+      case SpecialRegister::TidZ:
+        value = thread / size.x / size.y;
+        break;
+      case SpecialRegister::NtidX:
+        value = size.x;
+        break;
+      case SpecialRegister::NtidY:
+        value = size.y;
+        break;
+      case SpecialRegister::NtidZ:
+        value = size.z;
+        break;
+      case SpecialRegister::CtaidX:
+        value = position.x;
+        break;
+      case SpecialRegister::CtaidY:
+        value = position.y;
+        break;
+      case SpecialRegister::CtaidZ:
+        value = position.z;
+        break;
+      case SpecialRegister::NctaidX:
+        value = launch.grid.x;
+        break;
+      case SpecialRegister::NctaidY:
+        value = launch.grid.y;
+        break;
+      case SpecialRegister::NctaidZ:
+        value = launch.grid.z;
+        break;
+      case SpecialRegister::LaneId:
+        value = lane;
+        break;
+      case SpecialRegister::WarpId:
+        value = warp.index;
+        break;
+      case SpecialRegister::NwarpId:
+        value = uint32_t(warps.size());
+        break;
+      case SpecialRegister::LanemaskEq:
+        value = bit;
+        break;
+      case SpecialRegister::LanemaskLe:
+        value = bit | (bit - 1);
+        break;
+      case SpecialRegister::LanemaskLt:
+        value = bit - 1;
+        break;
+      case SpecialRegister::LanemaskGe:
+        value = ~(bit - 1);
+        break;
+      case SpecialRegister::LanemaskGt:
+        value = ~(bit | (bit - 1));
+        break;
+      case SpecialRegister::DynamicSharedSize:
+        value = launch.dynamicShared;
+        break;
+      case SpecialRegister::TotalSharedSize:
+        value = launch.sharedBytes;
+        break;
+      }
+      row[lane] = value;
+    }
+  }
+}
+
+bool Block::fail(const Warp &warp, const Inst &inst, ReportKind kind, int lane,
+                 std::string detail) {
+  report.kind = kind;
+  report.kernel = launch.kernel->info.name;
+  report.detail = "'" + program.opcodes[inst.id] + "' " + std::move(detail);
+  report.location = inst.location;
+  report.block = int64_t(index);
+  report.blockIndex = position;
+  report.warp = int(warp.index);
+  report.lane = lane;
+  return false;
+}
+
+bool Block::failAt(const Warp &warp, const Inst &inst, ReportKind kind,
+                   int lane, uint64_t address, std::string detail) {
+  report.hasAddress = true;
+  report.address = address;
+  return fail(warp, inst, kind, lane, std::move(detail));
+}
+
+bool Block::checkRegisters(Warp &warp, const Inst &inst, uint32_t mask) {
+  const uint32_t *list = program.tracked.data() + inst.trackBegin;
+  uint32_t clean = ~uint32_t(0);
+  uint32_t culprit = 0;
+  for (unsigned i = 0; i < inst.trackReads; ++i) {
+    clean &= warp.initialized[list[i]];
+    if (mask & ~warp.initialized[list[i]])
+      culprit = list[i];
+  }
+  if (!inst.copiesBits && (mask & ~clean))
+    return fail(warp, inst, ReportKind::UninitializedRegister,
+                std::countr_zero(mask & ~clean),
+                "reads register " + program.trackedNames[culprit] +
+                    " before it is written");
+  uint32_t after = inst.copiesBits ? clean : ~uint32_t(0);
+  for (unsigned i = 0; i < inst.trackWrites; ++i) {
+    uint32_t &bits = warp.initialized[list[inst.trackReads + i]];
+    bits = (bits & ~mask) | (after & mask);
+  }
+  return true;
+}
+
+int32_t Block::addSplit(Warp &warp, const Split &split) {
+  for (size_t i = 0; i < warp.splits.size(); ++i)
+    if (warp.splits[i].state == Split::Free) {
+      warp.splits[i] = split;
+      return int32_t(i);
+    }
+  warp.splits.push_back(split);
+  return int32_t(warp.splits.size()) - 1;
+}
+
+void Block::diverge(Warp &warp, const Inst &inst, int32_t pc, uint32_t taken,
+                    uint32_t others) {
+  // The current split stands at the branch with mask taken | others.
+  Split &split = warp.splits[warp.current];
+  int32_t meet = inst.reconverge;
+  int32_t parent = warp.current;
+  struct Side {
+    int32_t pc;
+    uint32_t mask;
+  } sides[2] = {{pc, taken}, {int32_t(inst.id) + 1, others}};
+  if (meet < 0 || meet == split.reconverge) {
+    // The children would meet where this split ends anyway: they take its
+    // place, which keeps loops from nesting deeper with each round.
+    meet = split.reconverge;
+    parent = split.parent;
+    Split child = split;
+    child.children = 0;
+    bool isFirst = true;
+    for (Side side : sides) {
+      if (side.pc == meet)
+        continue; // Arrived: its lanes wait in the parent's mask.
+      child.pc = side.pc;
+      child.mask = side.mask;
+      if (isFirst) {
+        warp.splits[warp.current] = child;
+      } else {
+        if (parent >= 0)
+          ++warp.splits[parent].children;
+        addSplit(warp, child);
+      }
+      isFirst = false;
+    }
+    return;
+  }
+  split.state = Split::Waiting;
+  split.pc = meet;
+  split.children = 0;
+  Split child;
+  child.state = Split::Running;
+  child.reconverge = meet;
+  child.parent = parent;
+  int32_t next = -1;
+  for (Side side : sides) {
+    if (side.pc == meet)
+      continue;
+    child.pc = side.pc;
+    child.mask = side.mask;
+    ++warp.splits[parent].children;
+    int32_t added = addSplit(warp, child);
+    next = next < 0 ? added : next;
+  }
+  warp.current = next;
+}
+
+void Block::leave(Warp &warp, int32_t index) {
+  while (index >= 0) {
+    Split &split = warp.splits[index];
+    int32_t parent = split.parent;
+    split.state = Split::Free;
+    if (parent < 0)
+      return;
+    Split &above = warp.splits[parent];
+    if (--above.children > 0)
+      return;
+    if (above.mask == 0) { // All of its lanes have exited.
+      index = parent;
+      continue;
+    }
+    if (above.pc == above.reconverge) {
+      index = parent;
+      continue;
+    }
+    above.state = Split::Running;
+    return;
+  }
+}
+
+bool Block::select(Warp &warp) {
+  // The newest first: inner regions finish before outer ones go on.
+  for (size_t i = warp.splits.size(); i-- > 0;)
+    if (warp.splits[i].state == Split::Running) {
+      warp.current = int32_t(i);
+      return true;
+    }
+  return false;
+}
+
+bool Block::releaseParked(Warp &warp, bool &failed) {
+  failed = false;
+  for (Split &first : warp.splits) {
+    if (first.state != Split::Parked)
+      continue;
+    const Inst &inst = program.code[first.pc];
+    bool anywhere = inst.data == 1 && inst.cls == InstClass::Barrier;
+    uint32_t present = 0;
+    auto joins = [&](const Split &other) {
+      if (other.state != Split::Parked || other.member != first.member)
+        return false;
+      const Inst &there = program.code[other.pc];
+      return other.pc == first.pc ||
+             (anywhere && there.data == 1 && there.cls == InstClass::Barrier);
+    };
+    for (const Split &other : warp.splits)
+      if (joins(other))
+        present |= other.mask;
+    if (first.member & warp.live & ~present)
+      continue;
+    if (!inst.handler(warp, inst, present)) {
+      failed = true;
+      return false;
+    }
+    std::vector<int32_t> released;
+    for (size_t i = 0; i < warp.splits.size(); ++i)
+      if (joins(warp.splits[i]))
+        released.push_back(int32_t(i));
+    for (int32_t i : released)
+      warp.splits[i].state = Split::Running;
+    for (int32_t i : released)
+      if (++warp.splits[i].pc == warp.splits[i].reconverge)
+        leave(warp, i);
+    return true;
+  }
+  return false;
+}
+
+Block::WarpStatus Block::runWarp(Warp &warp, uint64_t quantum) {
+  const Inst *code = program.code.data();
+  const bool checksRegisters = launch.options.checkUninitializedRegisters;
+  Counters &counters = worker.counters;
+  if (warp.splits[warp.current].state != Split::Running && !select(warp)) {
+    bool failed = false;
+    if (!releaseParked(warp, failed) || !select(warp))
+      return failed ? WarpFailed : WarpBlocked;
+  }
+  uint64_t left = quantum;
+  while (true) {
+    // A straight run of one split.
+    Split *split = &warp.splits[warp.current];
+    int32_t pc = split->pc;
+    const int32_t meet = split->reconverge;
+    const uint32_t active = split->mask;
+    bool switches = false;
+    while (!switches) {
+      if (left == 0) {
+        split->pc = pc;
+        executed += quantum;
+        return WarpYielded;
+      }
+      --left;
+      const Inst &inst = code[pc];
+      uint32_t mask = active;
+      if (inst.guard != NoRow)
+        mask &= warp.predicate(inst.guard) ^ inst.guardFlip;
+      ++worker.warpCount[pc];
+      worker.laneCount[pc] += uint32_t(std::popcount(mask));
+      if (checksRegisters && (inst.trackReads | inst.trackWrites))
+          [[unlikely]] {
+        // A guard is read by all active lanes.
+        uint32_t readers = inst.kind == InstKind::Branch ? active : mask;
+        if (readers && !checkRegisters(warp, inst, readers))
+          return WarpFailed;
+      }
+      switch (inst.kind) {
+      case InstKind::Plain:
+        if (mask && !inst.handler(warp, inst, mask)) [[unlikely]]
+          return WarpFailed;
+        ++pc;
+        break;
+      case InstKind::Branch: {
+        ++counters.branches;
+        uint32_t others = active & ~mask;
+        if (others == 0 || inst.target == pc + 1) {
+          pc = inst.target;
+        } else if (mask == 0) {
+          ++pc;
+        } else {
+          ++counters.divergentBranches;
+          split->pc = pc;
+          diverge(warp, inst, inst.target, mask, others);
+          switches = true;
+          continue;
+        }
+        break;
+      }
+      case InstKind::IndexedBranch: {
+        // One side of the lanes that go where the first goes, one of the rest,
+        // which comes here again.
+        ++counters.branches;
+        if (mask != active)
+          return fail(warp, inst, ReportKind::Unsupported,
+                      std::countr_zero(active & ~mask),
+                      "under a guard that not all lanes pass"),
+                 WarpFailed;
+        const uint32_t *indices = reinterpret_cast<const uint32_t *>(
+            warp.bank[inst.op[1].bank] + inst.op[1].offset);
+        unsigned first = unsigned(std::countr_zero(mask));
+        uint32_t same = 0;
+        for (uint32_t rest = mask; rest; rest &= rest - 1) {
+          unsigned lane = unsigned(std::countr_zero(rest));
+          if (indices[lane] >= inst.targets.size())
+            return fail(warp, inst, ReportKind::OutOfBounds, int(lane),
+                        "index " + std::to_string(indices[lane]) + " of " +
+                            std::to_string(inst.targets.size()) + " targets"),
+                   WarpFailed;
+          if (indices[lane] == indices[first])
+            same |= uint32_t(1) << lane;
+        }
+        int32_t target = int32_t(inst.targets[indices[first]]);
+        if (same != mask) {
+          ++counters.divergentBranches;
+          Inst again = inst;
+          again.id = inst.id - 1; // The rest returns to this instruction.
+          split->pc = pc;
+          diverge(warp, again, target, same, mask & ~same);
+          switches = true;
+          continue;
+        }
+        pc = target;
+        break;
+      }
+      case InstKind::Exit: {
+        if (mask == 0) {
+          ++pc;
+          break;
+        }
+        warp.live &= ~mask;
+        for (int32_t up = warp.current; up >= 0; up = warp.splits[up].parent)
+          warp.splits[up].mask &= ~mask;
+        if (split->mask) {
+          split->pc = pc + 1;
+          if (split->pc == meet)
+            leave(warp, warp.current);
+        } else {
+          leave(warp, warp.current);
+        }
+        switches = true;
+        continue;
+      }
+      case InstKind::Barrier:
+        if (mask == 0) {
+          ++pc;
+          break;
+        }
+        split->pc = pc;
+        if (!arrive(warp, inst, mask))
+          return WarpFailed;
+        if (warp.state == Warp::AtBarrier) {
+          executed += quantum - left;
+          return WarpBlocked;
+        }
+        pc = split->pc;
+        switches = split->state != Split::Running;
+        continue;
+      case InstKind::WarpSync: {
+        if (mask == 0) {
+          ++pc;
+          break;
+        }
+        const uint32_t *members = reinterpret_cast<const uint32_t *>(
+            warp.bank[inst.member.bank] + inst.member.offset);
+        uint32_t member = members[std::countr_zero(mask)];
+        if (mask & ~member)
+          return fail(warp, inst, ReportKind::WarpSync,
+                      std::countr_zero(mask & ~member),
+                      "is executed by a lane outside of its member mask"),
+                 WarpFailed;
+        for (uint32_t rest = mask; rest; rest &= rest - 1)
+          if (members[std::countr_zero(rest)] != member)
+            return fail(warp, inst, ReportKind::WarpSync,
+                        std::countr_zero(rest),
+                        "has different member masks in one warp"),
+                   WarpFailed;
+        if ((member & warp.live & ~mask) == 0) {
+          if (!inst.handler(warp, inst, mask))
+            return WarpFailed;
+          ++pc;
+          break;
+        }
+        if (mask != active)
+          return fail(warp, inst, ReportKind::WarpSync,
+                      std::countr_zero(member & warp.live & ~mask),
+                      "is not executed by a lane of its member mask"),
+                 WarpFailed;
+        split->pc = pc;
+        split->member = member;
+        split->state = Split::Parked;
+        switches = true;
+        continue;
+      }
+      }
+      if (pc == meet) {
+        split->pc = pc;
+        leave(warp, warp.current);
+        switches = true;
+      }
+    }
+    if (select(warp))
+      continue;
+    if (warp.live == 0) {
+      warp.state = Warp::Done;
+      executed += quantum - left;
+      return WarpBlocked;
+    }
+    bool failed = false;
+    if (releaseParked(warp, failed) && select(warp))
+      continue;
+    if (failed)
+      return WarpFailed;
+    for (const Split &parked : warp.splits)
+      if (parked.state == Split::Parked) {
+        const Inst &inst = code[parked.pc];
+        return fail(warp, inst, ReportKind::Deadlock,
+                    std::countr_zero(parked.mask),
+                    "waits for lanes of its member mask that never come"),
+               WarpFailed;
+      }
+    return fail(warp, code[0], ReportKind::Deadlock, -1,
+                "lost its lanes; this is a defect of the emulator"),
+           WarpFailed;
+  }
+}

@@ -1,0 +1,158 @@
+//===- Execution.h - The state of running blocks ----------------*- C++ -*-===//
+//
+// Part of Ropewalk, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A block is run by one host thread, its warps in turn. A warp's lanes are
+// grouped in splits: a diverging branch makes the current split wait at the
+// immediate post-dominator and puts its lanes into two children; a child that
+// reaches that place melts into its parent. Splits rather than a stack, so that
+// one which waits at a warp-level barrier lets its siblings catch up.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ROPEWALK_LIB_EMULATOR_EXECUTION_H
+#define ROPEWALK_LIB_EMULATOR_EXECUTION_H
+
+#include "Memory.h"
+#include "Program.h"
+#include "SharedMemory.h"
+
+#include <cstring>
+
+namespace ropewalk::emulator {
+
+struct Block;
+
+struct Split {
+  enum State : uint8_t { Free, Running, Waiting, Parked };
+  State state = Free;
+  int32_t pc = 0;
+  int32_t reconverge = -1;
+  int32_t parent = -1;
+  int32_t children = 0;
+  uint32_t mask = 0;
+  uint32_t member = 0; ///< Of the warp-level barrier where it is parked.
+};
+
+struct Warp {
+  enum State : uint8_t { Ready, AtBarrier, Done };
+
+  std::byte *bank[2] = {nullptr, nullptr};
+  Block *block = nullptr;
+  uint32_t index = 0;
+  uint32_t lanes = 0; ///< Lanes that exist.
+  uint32_t live = 0;  ///< Lanes that have not exited.
+  State state = Ready;
+  uint32_t barrierId = 0;
+  std::vector<Split> splits;
+  int32_t current = 0;
+  std::vector<uint32_t> initialized; ///< By tracked register, a bit a lane.
+
+  uint32_t &predicate(uint32_t offset) {
+    return *reinterpret_cast<uint32_t *>(bank[0] + offset);
+  }
+  uint32_t predicate(Ref ref) const {
+    return *reinterpret_cast<const uint32_t *>(bank[ref.bank] + ref.offset);
+  }
+};
+
+struct Barrier {
+  uint32_t expected = 0; ///< Warps; 0 for all that have not exited.
+  uint32_t arrived = 0;  ///< Warps, a bit each; 0 while nobody is there.
+  uint32_t waiting = 0;  ///< Those that wait.
+  uint32_t trueCount = 0, laneCount = 0; ///< Of a reduction.
+  uint32_t joined[MaxWarps] = {};        ///< Past of those that do not wait.
+};
+
+/// Everything that is the same for all blocks of a launch.
+struct Launch {
+  const Kernel *kernel = nullptr;
+  const Program *program = nullptr;
+  DeviceMemory *memory = nullptr;
+  LaunchOptions options;
+  Dim3 grid, block;
+  std::vector<std::byte> parameters;
+  uint32_t sharedBytes = 0;
+  uint32_t dynamicShared = 0;
+};
+
+/// What one host thread keeps between blocks.
+struct Worker {
+  explicit Worker(const Launch &launch);
+
+  Counters counters;
+  std::vector<uint64_t> warpCount, laneCount; ///< By instruction.
+  std::vector<Buffer *> cache;                ///< Last buffer by instruction.
+};
+
+struct Block {
+  enum Status { Finished, Yielded, Failed };
+
+  Block(const Launch &launch, Worker &worker);
+
+  /// Sets up the block of linear index `index`.
+  void start(uint64_t index);
+  /// Runs until the end, a failure, or about `quantum` warp instructions.
+  Status run(uint64_t quantum);
+
+  /// Sets the report. Returns false, as handlers do.
+  bool fail(const Warp &warp, const Inst &inst, ReportKind kind, int lane,
+            std::string detail);
+  bool failAt(const Warp &warp, const Inst &inst, ReportKind kind, int lane,
+              uint64_t address, std::string detail);
+
+  const Launch &launch;
+  const Program &program;
+  Worker &worker;
+  uint64_t index = 0;
+  Dim3 position{0, 0, 0};
+  std::vector<Warp> warps;
+  std::vector<std::byte> registers;
+  SharedMemory shared;
+  std::vector<std::byte> local; ///< By thread.
+  Barrier barriers[16];
+  uint64_t executed = 0;
+  Report report;
+
+private:
+  enum WarpStatus { WarpBlocked, WarpYielded, WarpFailed };
+
+  WarpStatus runWarp(Warp &warp, uint64_t quantum);
+  bool checkRegisters(Warp &warp, const Inst &inst, uint32_t mask);
+  void diverge(Warp &warp, const Inst &inst, int32_t pc, uint32_t taken,
+               uint32_t others);
+  int32_t addSplit(Warp &warp, const Split &split);
+  /// The current split has reached its place of reconvergence or its end.
+  void leave(Warp &warp, int32_t split);
+  /// Makes a running split current; false if there is none.
+  bool select(Warp &warp);
+  /// Lets splits go on that wait for each other at a warp-level barrier.
+  bool releaseParked(Warp &warp, bool &failed);
+  bool arrive(Warp &warp, const Inst &inst, uint32_t mask);
+  /// Completes the barrier if everybody is there.
+  void updateBarrier(Barrier &barrier);
+  /// Steps the warp's current split over a barrier.
+  void advance(Warp &warp);
+  void reportDeadlock();
+  void setSpecials(Warp &warp);
+
+  uint32_t nextWarp = 0;
+};
+
+/// Operands of a barrier instruction, in Inst::data.
+enum BarrierFlags : uint32_t {
+  BarrierArrive = 1,
+  BarrierHasCount = 2,
+  BarrierReduceAnd = 4,
+  BarrierReduceOr = 8,
+  BarrierReducePopc = 16,
+  BarrierNegated = 32,
+};
+
+} // namespace ropewalk::emulator
+
+#endif // ROPEWALK_LIB_EMULATOR_EXECUTION_H

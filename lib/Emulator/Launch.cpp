@@ -1,0 +1,323 @@
+//===- Launch.cpp - Device memory and launches ------------------*- C++ -*-===//
+//
+// Part of Ropewalk, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A launch copies its parameters, spreads the blocks over host threads and sums
+// the counters. Blocks are independent unless they use atomics on global
+// memory: such a launch runs on one thread, in the order of the blocks, and a
+// block that takes long makes room for the next ones, so that blocks may wait
+// for each other.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Execution.h"
+
+#include <algorithm>
+#include <atomic>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+using namespace ropewalk::emulator;
+
+Device::Device() : memory(std::make_unique<DeviceMemory>()) {}
+Device::~Device() = default;
+
+uint64_t Device::allocate(size_t bytes) {
+  Buffer *buffer = memory->allocate(bytes);
+  if (!buffer) {
+    lastError = "cannot allocate " + std::to_string(bytes) + " bytes";
+    return 0;
+  }
+  return buffer->base;
+}
+
+bool Device::free(uint64_t address) {
+  Buffer *buffer = memory->find(address);
+  if (!buffer || buffer->base != address || !buffer->data) {
+    lastError = buffer && buffer->base == address
+                    ? "buffer is freed a second time"
+                    : "address is not the start of a buffer";
+    return false;
+  }
+  memory->release(*buffer);
+  return true;
+}
+
+bool Device::copyIn(uint64_t destination, const void *source, size_t bytes) {
+  if (bytes == 0)
+    return true;
+  Buffer *buffer = memory->findRange(destination, bytes, lastError);
+  if (!buffer)
+    return false;
+  std::memcpy(buffer->data + (destination - buffer->base), source, bytes);
+  memory->markValid(*buffer, destination, bytes);
+  return true;
+}
+
+bool Device::copyOut(void *destination, uint64_t source, size_t bytes) {
+  if (bytes == 0)
+    return true;
+  Buffer *buffer = memory->findRange(source, bytes, lastError);
+  if (!buffer)
+    return false;
+  std::memcpy(destination, buffer->data + (source - buffer->base), bytes);
+  return true;
+}
+
+bool Device::copy(uint64_t destination, uint64_t source, size_t bytes) {
+  if (bytes == 0)
+    return true;
+  Buffer *from = memory->findRange(source, bytes, lastError);
+  Buffer *to =
+      from ? memory->findRange(destination, bytes, lastError) : nullptr;
+  if (!to)
+    return false;
+  uint64_t read = source - from->base, write = destination - to->base;
+  std::memmove(to->data + write, from->data + read, bytes);
+  if (!from->valid)
+    memory->markValid(*to, destination, bytes);
+  else if (to->valid)
+    std::memmove(to->valid + write, from->valid + read, bytes);
+  else if (std::memchr(from->valid + read, 0, bytes)) {
+    // The copy brings uninitialized bytes into a buffer without marks.
+    to->valid = static_cast<uint8_t *>(std::malloc(to->size));
+    if (!to->valid) {
+      lastError = "the host has no memory left";
+      return false;
+    }
+    std::memset(to->valid, 1, to->size);
+    std::memmove(to->valid + write, from->valid + read, bytes);
+  }
+  return true;
+}
+
+bool Device::fill(uint64_t destination, uint8_t value, size_t bytes) {
+  if (bytes == 0)
+    return true;
+  Buffer *buffer = memory->findRange(destination, bytes, lastError);
+  if (!buffer)
+    return false;
+  std::memset(buffer->data + (destination - buffer->base), value, bytes);
+  memory->markValid(*buffer, destination, bytes);
+  return true;
+}
+
+bool Device::load(const Module &module) { return load(module.data()); }
+
+bool Device::load(const ModuleData &module) {
+  if (memory->modules.count(module.globalBase))
+    return true;
+  if (module.globalBytes) {
+    Buffer *buffer = memory->allocateAt(module.globalBase, module.globalBytes);
+    if (!buffer) {
+      lastError = "cannot allocate " + std::to_string(module.globalBytes) +
+                  " bytes for global variables";
+      return false;
+    }
+    // Global variables start as zero, so all of their bytes are initialized.
+    memory->markValid(*buffer, buffer->base, buffer->size);
+    for (const Variable &variable : module.globals) {
+      std::byte *target = buffer->data + variable.offset;
+      if (!variable.initial.empty())
+        std::memcpy(target, variable.initial.data(), variable.initial.size());
+      for (const Variable::Address &entry : variable.addresses) {
+        uint64_t value = module.globalBase + entry.addend;
+        std::memcpy(target + entry.position, &value, sizeof value);
+      }
+    }
+  }
+  memory->modules.insert(module.globalBase);
+  return true;
+}
+
+void Device::unload(const Module &module) {
+  if (!memory->modules.erase(module.data().globalBase))
+    return;
+  if (auto buffer = memory->buffers.find(module.data().globalBase);
+      buffer != memory->buffers.end())
+    memory->release(buffer->second);
+}
+
+std::optional<std::pair<uint64_t, size_t>>
+Device::findGlobal(const Module &module, std::string_view name) const {
+  if (!memory->modules.count(module.data().globalBase))
+    return std::nullopt;
+  for (const Variable &variable : module.data().globals)
+    if (variable.name == name)
+      return std::pair<uint64_t, size_t>(
+          module.data().globalBase + variable.offset, variable.size);
+  return std::nullopt;
+}
+
+namespace {
+
+/// The dimensions and arguments that no kernel could run with.
+std::string checkLaunch(const KernelInfo &info, Dim3 grid, Dim3 block,
+                        size_t dynamicShared,
+                        std::span<const std::span<const std::byte>> arguments) {
+  auto text = [](Dim3 d) {
+    return std::to_string(d.x) + "x" + std::to_string(d.y) + "x" +
+           std::to_string(d.z);
+  };
+  if (grid.count() == 0 || block.count() == 0)
+    return "grid " + text(grid) + " or block " + text(block) + " is empty";
+  if (grid.x > 0x7fffffff || grid.y > 65535 || grid.z > 65535)
+    return "grid " + text(grid) + " exceeds 2147483647x65535x65535";
+  if (block.x > 1024 || block.y > 1024 || block.z > 64 || block.count() > 1024)
+    return "block " + text(block) + " exceeds 1024x1024x64 or 1024 threads";
+  if (info.maxThreads.count() && block.count() > info.maxThreads.count())
+    return "block " + text(block) + " has more threads than .maxntid " +
+           text(info.maxThreads);
+  const Dim3 &required = info.requiredThreads;
+  if (required.count() &&
+      (required.x != block.x || required.y != block.y || required.z != block.z))
+    return "block " + text(block) + " differs from .reqntid " + text(required);
+  if (dynamicShared + info.staticSharedBytes > (1 << 20))
+    return "shared memory of " +
+           std::to_string(dynamicShared + info.staticSharedBytes) +
+           " bytes exceeds 1048576";
+  if (arguments.size() != info.parameters.size())
+    return "expected " + std::to_string(info.parameters.size()) +
+           " arguments, found " + std::to_string(arguments.size());
+  for (size_t i = 0; i < arguments.size(); ++i)
+    if (arguments[i].size() != info.parameters[i].size)
+      return "argument " + std::to_string(i) + " ('" + info.parameters[i].name +
+             "') has " + std::to_string(arguments[i].size()) +
+             " bytes, expected " + std::to_string(info.parameters[i].size);
+  return {};
+}
+
+/// Runs blocks [0, count) on several threads. Returns the report of the lowest
+/// block that failed.
+std::optional<Report> runParallel(const Launch &launch, uint64_t count,
+                                  std::deque<Worker> &workers) {
+  std::atomic<uint64_t> next{0}, failedAt{count};
+  std::mutex mutex;
+  std::optional<Report> report;
+  auto work = [&](Worker &worker) {
+    Block block(launch, worker);
+    for (uint64_t i; (i = next.fetch_add(1)) < failedAt.load();) {
+      block.start(i);
+      Block::Status status;
+      do {
+        status = block.run(uint64_t(1) << 20);
+      } while (status == Block::Yielded && i < failedAt.load());
+      if (status != Block::Failed)
+        continue;
+      std::lock_guard<std::mutex> lock(mutex);
+      if (i < failedAt.load()) {
+        failedAt = i;
+        report = block.report;
+      }
+    }
+  };
+  std::vector<std::thread> threads;
+  for (size_t i = 1; i < workers.size(); ++i)
+    threads.emplace_back(work, std::ref(workers[i]));
+  work(workers[0]);
+  for (std::thread &thread : threads)
+    thread.join();
+  return report;
+}
+
+/// Runs blocks in order on this thread, up to `window` of them interleaved.
+std::optional<Report> runInterleaved(const Launch &launch, uint64_t count,
+                                     Worker &worker) {
+  constexpr size_t window = 256;
+  constexpr uint64_t quantum = uint64_t(1) << 16;
+  std::deque<std::unique_ptr<Block>> resident;
+  std::vector<std::unique_ptr<Block>> spare;
+  uint64_t next = 0;
+  while (next < count || !resident.empty()) {
+    if (next < count && resident.size() < window) {
+      if (spare.empty())
+        spare.push_back(std::make_unique<Block>(launch, worker));
+      spare.back()->start(next++);
+      resident.push_front(std::move(spare.back()));
+      spare.pop_back();
+    }
+    std::unique_ptr<Block> block = std::move(resident.front());
+    resident.pop_front();
+    switch (block->run(quantum)) {
+    case Block::Failed:
+      return block->report;
+    case Block::Yielded:
+      resident.push_back(std::move(block));
+      break;
+    case Block::Finished:
+      spare.push_back(std::move(block));
+      break;
+    }
+  }
+  return std::nullopt;
+}
+
+} // namespace
+
+LaunchResult
+Device::launch(const Kernel &kernel, Dim3 grid, Dim3 block,
+               size_t dynamicShared,
+               std::span<const std::span<const std::byte>> arguments,
+               const LaunchOptions &options) {
+  Report invalid;
+  invalid.kernel = kernel.info.name;
+  invalid.detail =
+      checkLaunch(kernel.info, grid, block, dynamicShared, arguments);
+  if (invalid.detail.empty() && !load(*kernel.module))
+    invalid.detail = lastError;
+  if (!invalid.detail.empty())
+    return invalid;
+  Launch launch;
+  launch.kernel = &kernel;
+  launch.program = kernel.program.get();
+  launch.memory = memory.get();
+  launch.options = options;
+  launch.grid = grid;
+  launch.block = block;
+  launch.dynamicShared = uint32_t(dynamicShared);
+  launch.sharedBytes = dynamicShared ? kernel.program->dynamicSharedOffset +
+                                           uint32_t(dynamicShared)
+                                     : kernel.info.staticSharedBytes;
+  launch.parameters.resize(kernel.info.parameterBytes);
+  for (size_t i = 0; i < arguments.size(); ++i)
+    if (!arguments[i].empty())
+      std::memcpy(launch.parameters.data() + kernel.info.parameters[i].offset,
+                  arguments[i].data(), arguments[i].size());
+  uint64_t count = grid.count();
+  uint64_t threads =
+      options.threads ? options.threads : std::thread::hardware_concurrency();
+  threads = std::clamp<uint64_t>(threads, 1, std::min<uint64_t>(count, 256));
+  bool interleaves = kernel.program->usesGlobalAtomics;
+  std::deque<Worker> workers;
+  for (uint64_t i = 0; i < (interleaves ? 1 : threads); ++i)
+    workers.emplace_back(launch);
+  std::optional<Report> report = interleaves
+                                     ? runInterleaved(launch, count, workers[0])
+                                     : runParallel(launch, count, workers);
+  if (report)
+    return *report;
+  Counters total;
+  total.blocks = count;
+  total.warps = count * ((block.count() + 31) / 32);
+  for (const Inst &inst : kernel.program->code)
+    total.lines.push_back({inst.location.line, 0, 0});
+  for (Worker &worker : workers) {
+    for (size_t i = 0; i < total.lines.size(); ++i) {
+      const Inst &inst = kernel.program->code[i];
+      uint64_t warpCount = worker.warpCount[i], lanes = worker.laneCount[i];
+      total.lines[i].warpInstructions += warpCount;
+      total.lines[i].laneInstructions += lanes;
+      total.warpInstructions += warpCount;
+      total.laneInstructions += lanes;
+      total.warpByClass[size_t(inst.cls)] += warpCount;
+      total.laneByClass[size_t(inst.cls)] += lanes;
+    }
+    total += worker.counters;
+  }
+  return total;
+}

@@ -1,0 +1,46 @@
+//===- MemoryAccess.h - Checked addresses of a warp -------------*- C++ -*-===//
+//
+// Part of Ropewalk, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Turns the addresses of a load, store or atomic into host addresses. All
+// checks of the sanitizer and all counts of memory traffic happen here.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ROPEWALK_LIB_EMULATOR_MEMORYACCESS_H
+#define ROPEWALK_LIB_EMULATOR_MEMORYACCESS_H
+
+#include "Lanes.h"
+
+namespace ropewalk::emulator::ROPEWALK_EMULATOR_ISA {
+
+enum class AccessKind : uint8_t { Load, Store, Atomic };
+
+/// Inst::data of memory instructions.
+enum MemoryFlags : uint32_t {
+  MemoryStrong = 1,     ///< Volatile, relaxed, acquire or release.
+  MemorySigned = 2,     ///< Loads extend the sign.
+  MemoryNarrowBase = 4, ///< The base is a 32-bit register.
+  MemorySpaceShift = 8,
+  MemoryBytesShift = 16, ///< Bytes of one element.
+};
+
+struct Access {
+  /// Host address by lane; meaningful for lanes of the mask.
+  alignas(64) uint64_t host[32];
+  /// Lane i is at `host[0]` + i times the size of the access, all lanes live.
+  bool isContiguous = false;
+  bool isUniform = false; ///< All lanes have one address.
+};
+
+/// Checks the access of `bytes` (1 to 16) a lane. Returns false after a report.
+bool resolve(Warp &warp, const Inst &inst, uint32_t mask, AccessKind kind,
+             uint32_t bytes, Access &access);
+
+} // namespace ropewalk::emulator::ROPEWALK_EMULATOR_ISA
+
+#endif // ROPEWALK_LIB_EMULATOR_MEMORYACCESS_H

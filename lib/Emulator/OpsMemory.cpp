@@ -1,0 +1,271 @@
+//===- OpsMemory.cpp - Loads and stores -------------------------*- C++ -*-===//
+//
+// Part of Ropewalk, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// ld, st and prefetch in all state spaces. Cache and eviction hints change no
+// result and are accepted; everything that would change one is an error.
+//
+//===----------------------------------------------------------------------===//
+
+#include "MemoryAccess.h"
+
+namespace ropewalk::emulator::ROPEWALK_EMULATOR_ISA {
+
+namespace {
+
+using S = ScalarType;
+
+/// Elements of T into registers of exactly that size.
+template <class T> bool loadRows(Warp &warp, const Inst &inst, uint32_t mask) {
+  Access access;
+  unsigned count = inst.count;
+  if (!resolve(warp, inst, mask, AccessKind::Load, uint32_t(sizeof(T)) * count,
+               access))
+    return false;
+  if (access.isUniform) {
+    const T *source =
+        reinterpret_cast<const T *>(access.host[std::countr_zero(mask)]);
+    for (unsigned part = 0; part < count; ++part)
+      if (inst.list[part].offset != NoRow)
+        put<T>(warp, inst.list[part], (Vec<T>)(source[part]), mask);
+    return true;
+  }
+  if (access.isContiguous && count == 1) {
+    put<T>(warp, inst.list[0],
+           load<T>(reinterpret_cast<const void *>(access.host[0])), mask);
+    return true;
+  }
+  for (unsigned part = 0; part < count; ++part) {
+    if (inst.list[part].offset == NoRow)
+      continue;
+    T *target = lanes<T>(warp, inst.list[part]);
+    if (mask == ~uint32_t(0)) {
+      for (unsigned i = 0; i < 32; ++i)
+        target[i] = reinterpret_cast<const T *>(access.host[i])[part];
+      continue;
+    }
+    forLanes(mask, [&](unsigned i) {
+      target[i] = reinterpret_cast<const T *>(access.host[i])[part];
+    });
+  }
+  return true;
+}
+
+/// Elements of `size` bytes into wider registers of `inst.op[1].offset` bytes.
+bool loadWide(Warp &warp, const Inst &inst, uint32_t mask) {
+  Access access;
+  uint32_t size = inst.data >> MemoryBytesShift;
+  uint32_t width = inst.op[1].offset;
+  if (!resolve(warp, inst, mask, AccessKind::Load, size * inst.count, access))
+    return false;
+  for (unsigned part = 0; part < inst.count; ++part) {
+    if (inst.list[part].offset == NoRow)
+      continue;
+    std::byte *target = lanes<std::byte>(warp, inst.list[part]);
+    forLanes(mask, [&](unsigned i) {
+      uint64_t bits = 0;
+      std::memcpy(&bits,
+                  reinterpret_cast<const std::byte *>(access.host[i]) +
+                      part * size,
+                  size);
+      unsigned shift = 64 - size * 8;
+      if (inst.data & MemorySigned)
+        bits = uint64_t(int64_t(bits << shift) >> shift);
+      std::memcpy(target + i * width, &bits, width);
+    });
+  }
+  return true;
+}
+
+template <class T> bool storeRows(Warp &warp, const Inst &inst, uint32_t mask) {
+  Access access;
+  unsigned count = inst.count;
+  if (!resolve(warp, inst, mask, AccessKind::Store, uint32_t(sizeof(T)) * count,
+               access))
+    return false;
+  if (access.isContiguous && count == 1) {
+    Vec<T> value = get<T>(warp, inst.list[0]);
+    std::memcpy(reinterpret_cast<void *>(access.host[0]), &value, sizeof value);
+    return true;
+  }
+  for (unsigned part = 0; part < count; ++part) {
+    const T *source = lanes<T>(warp, inst.list[part]);
+    forLanes(mask, [&](unsigned i) {
+      reinterpret_cast<T *>(access.host[i])[part] = source[i];
+    });
+  }
+  return true;
+}
+
+bool storeWide(Warp &warp, const Inst &inst, uint32_t mask) {
+  Access access;
+  uint32_t size = inst.data >> MemoryBytesShift;
+  if (!resolve(warp, inst, mask, AccessKind::Store, size * inst.count, access))
+    return false;
+  for (unsigned part = 0; part < inst.count; ++part) {
+    // A constant has a row of its own size.
+    uint32_t width = inst.list[part].bank ? size : inst.op[1].offset;
+    const std::byte *source = lanes<std::byte>(warp, inst.list[part]);
+    forLanes(mask, [&](unsigned i) {
+      std::memcpy(reinterpret_cast<std::byte *>(access.host[i]) + part * size,
+                  source + i * width, size);
+    });
+  }
+  return true;
+}
+
+bool prefetch(Warp &, const Inst &, uint32_t) { return true; }
+
+bool takeScope(InstDecoder &d) {
+  if (d.takeOneOf({"cta", "cluster", "gpu", "sys"}) >= 0)
+    return true;
+  return d.fail("expected a scope");
+}
+
+bool takeMemorySpace(InstDecoder &d, bool isLoad, Space &space) {
+  space = Space::Generic;
+  if (d.take("global"))
+    space = Space::Global;
+  else if (d.takeOneOf({"shared", "shared::cta"}) >= 0)
+    space = Space::Shared;
+  else if (d.take("local"))
+    space = Space::Local;
+  else if (isLoad && d.take("const"))
+    space = Space::Const;
+  else if (isLoad && d.takeOneOf({"param", "param::entry"}) >= 0)
+    space = Space::Param;
+  else if (d.peek() == "shared::cluster" || d.peek() == "param" ||
+           d.peek() == "param::func")
+    return d.unsupported("state space '." + d.peek() + "'");
+  return true;
+}
+
+/// Hints that tell only how likely data is used again.
+void takeHints(InstDecoder &d, bool isLoad) {
+  while (true) {
+    if (isLoad ? d.takeOneOf({"ca", "cg", "cs", "lu", "cv", "nc"}) >= 0
+               : d.takeOneOf({"wb", "cg", "cs", "wt"}) >= 0)
+      continue;
+    if (d.takeOneOf({"L1::evict_normal", "L1::evict_unchanged",
+                     "L1::evict_first", "L1::evict_last", "L1::no_allocate",
+                     "L2::evict_normal", "L2::evict_first", "L2::evict_last",
+                     "L2::64B", "L2::128B", "L2::256B"}) >= 0)
+      continue;
+    return;
+  }
+}
+
+bool isSignedType(ScalarType type) { return type >= S::S8 && type <= S::S64; }
+
+InstClass classOf(Space space, bool isLoad) {
+  switch (space) {
+  case Space::Shared:
+    return isLoad ? InstClass::SharedLoad : InstClass::SharedStore;
+  case Space::Local:
+    return InstClass::LocalAccess;
+  case Space::Const:
+  case Space::Param:
+    return InstClass::ParameterLoad;
+  default:
+    return isLoad ? InstClass::GlobalLoad : InstClass::GlobalStore;
+  }
+}
+
+bool decodeLoadStore(InstDecoder &d, Inst &inst) {
+  bool isLoad = d.base() == "ld";
+  bool isScoped = d.take("relaxed") || d.take(isLoad ? "acquire" : "release");
+  if (isScoped) {
+    inst.data |= MemoryStrong;
+    if (!takeScope(d))
+      return false;
+  } else if (d.take("volatile")) {
+    inst.data |= MemoryStrong;
+  } else {
+    d.take("weak");
+  }
+  Space space;
+  if (!takeMemorySpace(d, isLoad, space))
+    return false;
+  takeHints(d, isLoad);
+  unsigned count = d.take("v2") ? 2 : d.take("v4") ? 4 : 1;
+  ScalarType type;
+  if (!d.requireType(type,
+                     {S::B8, S::B16, S::B32, S::B64, S::U8, S::U16, S::U32,
+                      S::U64, S::S8, S::S16, S::S32, S::S64, S::F16, S::BF16,
+                      S::F16x2, S::BF16x2, S::F32, S::F64}) ||
+      !d.finish(2))
+    return false;
+  uint32_t size = sizeOf(type);
+  if (size * count > 16)
+    return d.unsupported("an access of more than 16 bytes");
+  inst.cls = classOf(space, isLoad);
+  inst.count = uint8_t(count);
+  uint32_t baseBytes = 0;
+  if (!d.address(isLoad ? 1 : 0, space, inst.op[0], baseBytes, inst.offset))
+    return false;
+  const OperandSyntax &value = d.operand(isLoad ? 0 : 1);
+  bool isVector = value.kind == OperandSyntax::Vector;
+  if (isVector != (count > 1) || (isVector && value.parts.size() != count))
+    return d.failAt(
+        value,
+        "expected " +
+            (count > 1 ? "a vector of " + std::to_string(count) + " registers"
+                       : std::string("one register")));
+  uint32_t width = 0;
+  for (unsigned part = 0; part < count; ++part) {
+    const OperandSyntax &element = isVector ? value.parts[part] : value;
+    uint32_t bytes = 0;
+    if (!(isLoad ? d.wideDestination(element, type, inst.list[part], bytes)
+                 : d.wideSource(element, type, inst.list[part], bytes)))
+      return false;
+    bool decides = element.kind == OperandSyntax::RegisterName;
+    if (decides && width && width != bytes)
+      return d.failAt(element, "registers of different sizes");
+    if (bytes > 8)
+      return d.failAt(element, "128-bit register in a load or store");
+    if (decides)
+      width = bytes;
+  }
+  width = width ? width : size;
+  inst.op[1].offset = width;
+  inst.data |= uint32_t(space) << MemorySpaceShift | size << MemoryBytesShift;
+  if (baseBytes == 4)
+    inst.data |= MemoryNarrowBase;
+  if (isSignedType(type))
+    inst.data |= MemorySigned;
+  if (width != size || size == 1) {
+    inst.handler = isLoad ? &loadWide : &storeWide;
+    return true;
+  }
+  inst.handler =
+      size == 2   ? (isLoad ? &loadRows<uint16_t> : &storeRows<uint16_t>)
+      : size == 4 ? (isLoad ? &loadRows<uint32_t> : &storeRows<uint32_t>)
+                  : (isLoad ? &loadRows<uint64_t> : &storeRows<uint64_t>);
+  return true;
+}
+
+bool decodePrefetch(InstDecoder &d, Inst &inst) {
+  Space space = d.take("global") ? Space::Global : Space::Generic;
+  if (d.takeOneOf({"L1", "L2"}) < 0)
+    return d.fail("expected '.L1' or '.L2'");
+  uint32_t bytes = 0;
+  inst.cls = InstClass::Control;
+  inst.handler = &prefetch;
+  return d.finish(1) && d.address(0, space, inst.op[0], bytes, inst.offset);
+}
+
+} // namespace
+
+void addMemoryOpcodes(OpcodeTable &table) {
+  table["ld"] = &decodeLoadStore;
+  table["st"] = &decodeLoadStore;
+  table["prefetch"] = &decodePrefetch;
+}
+
+} // namespace ropewalk::emulator::ROPEWALK_EMULATOR_ISA
+
+#include "LanesEnd.h"

@@ -1,0 +1,118 @@
+//===- Program.h - Decoded code ---------------------------------*- C++ -*-===//
+//
+// Part of Ropewalk, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The internal form of a kernel. A register is a row of 32 lanes; operands are
+// byte offsets of rows in the warp's register file or in the kernel's pool of
+// constants, so that handlers see no difference between a register, an
+// immediate and a special register.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ROPEWALK_LIB_EMULATOR_PROGRAM_H
+#define ROPEWALK_LIB_EMULATOR_PROGRAM_H
+
+#include "Ropewalk/Emulator/Counters.h"
+#include "Syntax.h"
+
+#include <cstddef>
+
+namespace ropewalk::emulator {
+
+struct Warp;
+struct Inst;
+
+/// Executes one instruction for the lanes in `mask` (never 0). Returns false
+/// when the block's report says why execution stops.
+using Handler = bool (*)(Warp &warp, const Inst &inst, uint32_t mask);
+
+/// A row of 32 lanes: bank 0 is the warp's register file, 1 the constant pool.
+/// A predicate is one 32-bit word, a bit a lane.
+struct Ref {
+  uint32_t offset = 0;
+  uint32_t bank = 0;
+};
+
+constexpr uint32_t NoRow = ~uint32_t(0);
+
+enum class InstKind : uint8_t {
+  Plain,
+  Branch,
+  IndexedBranch,
+  Exit,
+  Barrier,
+  WarpSync, ///< Waits for the lanes of the member mask in `member`.
+};
+
+struct Inst {
+  Handler handler = nullptr;
+  InstKind kind = InstKind::Plain;
+  InstClass cls = InstClass::Integer;
+  uint8_t count = 1;       ///< Elements of a vector access.
+  bool copiesBits = false; ///< A move: uninitialized bits pass through.
+  uint32_t guard = NoRow;  ///< Offset of the guard predicate.
+  uint32_t guardFlip = 0;  ///< All ones for "@!p".
+  uint32_t data = 0;       ///< Meaning depends on the handler.
+  int32_t target = -1;
+  int32_t reconverge = -1; ///< Where diverged lanes meet; -1 is never.
+  Ref op[5];               ///< Destination first.
+  Ref list[4];             ///< Elements of a vector access.
+  Ref member;
+  int64_t offset = 0; ///< Displacement of an address.
+  uint32_t id = 0;    ///< Index in the code.
+  /// Ranges in Program::tracked: registers whose initialization is only known
+  /// at run time and that this instruction reads, writes.
+  uint32_t trackBegin = 0;
+  uint16_t trackReads = 0, trackWrites = 0;
+  SourceLocation location;
+  std::vector<uint32_t> targets; ///< Of an indexed branch.
+};
+
+enum class SpecialRegister : uint8_t {
+  TidX,
+  TidY,
+  TidZ,
+  NtidX,
+  NtidY,
+  NtidZ,
+  CtaidX,
+  CtaidY,
+  CtaidZ,
+  NctaidX,
+  NctaidY,
+  NctaidZ,
+  LaneId,
+  WarpId,
+  NwarpId,
+  LanemaskEq,
+  LanemaskLe,
+  LanemaskLt,
+  LanemaskGe,
+  LanemaskGt,
+  DynamicSharedSize,
+  TotalSharedSize,
+};
+
+struct Program {
+  std::vector<Inst> code;
+  uint32_t registerBytes = 0; ///< Of one warp.
+  std::vector<std::byte> constants;
+  /// Special registers that the code reads: (register, row offset).
+  std::vector<std::pair<SpecialRegister, uint32_t>> specials;
+  std::vector<uint32_t> tracked;
+  uint32_t trackedCount = 0;
+  /// Registers behind the tracked numbers, for reports.
+  std::vector<std::string> trackedNames;
+  std::vector<uint8_t> constantMemory;
+  uint32_t dynamicSharedOffset = 0;
+  bool usesGlobalAtomics = false;
+  std::vector<std::string> opcodes; ///< By instruction, for reports.
+};
+
+} // namespace ropewalk::emulator
+
+#endif // ROPEWALK_LIB_EMULATOR_PROGRAM_H
