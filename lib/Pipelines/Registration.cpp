@@ -8,7 +8,12 @@
 
 #include "Ropewalk/Pipelines/Registration.h"
 
+#include "Ropewalk/Codegen/CPU/Passes.h"
+#include "Ropewalk/Codegen/Passes.h"
 #include "Ropewalk/IR/Rope.h"
+#include "Ropewalk/Pipelines/CPUPipeline.h"
+#include "Ropewalk/Pipelines/GPUPipeline.h"
+#include "Ropewalk/Raise/Passes.h"
 #include "Ropewalk/Transforms/Passes.h"
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
@@ -20,7 +25,14 @@ void ropewalk::registerDialects(DialectRegistry &registry) {
   registry.insert<rope::RopeDialect>();
 }
 
-void ropewalk::registerPasses() { registerRopewalkTransformsPasses(); }
+void ropewalk::registerPasses() {
+  registerRopewalkRaisePasses();
+  registerRopewalkTransformsPasses();
+  registerRopewalkCodegenCPUPasses();
+  registerCPUPipeline();
+  registerRopewalkCodegenPasses();
+  registerGPUPipeline();
+}
 
 void ropewalk::registerAll(DialectRegistry &registry) {
   registerAllDialects(registry);
