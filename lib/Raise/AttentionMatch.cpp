@@ -14,9 +14,9 @@
 
 #include "Matcher.h"
 
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/BuiltinTypes.h"
-#include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
@@ -45,14 +45,20 @@ void Matcher::own(const Expression *expression) {
 }
 
 const Expression *Matcher::expandOwned(const Expression *expression) {
-  own(expression);
-  return elements.expand(expression);
+  while (expression->isRead()) {
+    own(expression);
+    const Expression *next = elements.expandOnce(expression);
+    if (next == expression)
+      break;
+    expression = next;
+  }
+  return expression;
 }
 
 std::string Matcher::describe(const Expression *expression) {
   switch (expression->kind) {
   case Kind::Number:
-    return llvm::formatv("the constant {0}", expression->number);
+    return "the constant " + formatNumber(expression->number);
   case Kind::Integer:
     return llvm::formatv("the constant {0}", expression->integer);
   case Kind::Index:
@@ -97,8 +103,14 @@ bool isSoftmaxSum(Operation *op) {
   Elements elements(space);
   SmallVector<AffineExpr> indices;
   auto type = cast<RankedTensorType>(op->getResult(0).getType());
-  if (!type.hasStaticShape())
-    return false;
+  if (!type.hasStaticShape()) {
+    // Not analysed, but to be named as a miss.
+    Operation *summand = sum.getDpsInputOperand(0)->get().getDefiningOp();
+    if (auto generic = dyn_cast_or_null<linalg::GenericOp>(summand))
+      summand =
+          generic.getBody()->getTerminator()->getOperand(0).getDefiningOp();
+    return isa_and_nonnull<math::ExpOp>(summand);
+  }
   for (int64_t size : type.getShape())
     indices.push_back(space.addVariable(size, "d"));
   const Expression *value =
@@ -242,9 +254,10 @@ LogicalResult Matcher::bindLoops(unsigned weightsOperand) {
 
 LogicalResult Matcher::matchSides(const Expression *product) {
   const Expression *body = product->operands[0];
+  const Expression *init = elements.expandAll(product->operands[1]);
   if (product->variables.size() != 1 || !body->is(Opcode::Mul) ||
-      !body->operands[0]->isRead() || !body->operands[1]->isRead() ||
-      !elements.expandAll(product->operands[1])->isNumber(0))
+      !body->operands[0]->isRead() || !body->operands[1]->isRead() || !init ||
+      !init->isNumber(0))
     return miss(product->origin,
                 "the scores are not a plain sum of products of query and key "
                 "over one dimension");
@@ -269,6 +282,7 @@ LogicalResult Matcher::matchSides(const Expression *product) {
       elements.dependsOn(keys.element, row))
     return miss(product->origin, "the scores are not a product of a query, "
                                  "which does not depend on the key, and a key");
+  query.product = keys.product = product->origin;
   query.batch = keys.batch = item;
   query.head = head;
   query.slot = row;
@@ -312,12 +326,12 @@ LogicalResult Matcher::matchSides(const Expression *product) {
            queryRotation->frequencies, keyRotation->frequencies))) {
     auto [first, second] = frequencies;
     if (first != second)
-      return miss(keyRotation->angle,
-                  llvm::formatv("query and key are rotated with different "
-                                "frequencies: that of pair {0} is {1} for the "
-                                "query and {2} for the key",
-                                pair, first, second)
-                      .str());
+      return miss(
+          keyRotation->angle,
+          "query and key are rotated with different frequencies: that of "
+          "pair " +
+              Twine(pair) + " is " + formatNumber(first) +
+              " for the query and " + formatNumber(second) + " for the key");
   }
   std::string reason;
   FailureOr<double> theta = findTheta(queryRotation->frequencies, reason);
@@ -337,9 +351,6 @@ LogicalResult Matcher::checkUses(Operation *softmaxSum) {
   for (Operation *op : owned) {
     for (Operation *user : op->getUsers()) {
       if (owned.contains(user) || user == result.root || user == softmaxSum)
-        continue;
-      if (user->use_empty() && isMemoryEffectFree(user) &&
-          !user->hasTrait<OpTrait::IsTerminator>())
         continue;
       return miss(user, "the scores or weights of the attention have another "
                         "use here");

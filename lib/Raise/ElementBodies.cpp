@@ -435,7 +435,7 @@ const Expression *Elements::expandLinalg(linalg::LinalgOp op, unsigned result,
   if (!body || !init)
     return nullptr;
   bool isSum = isa<arith::AddFOp>(combiner);
-  if (iteration->reductions.empty() && isSum && expandAll(init)->isNumber(0))
+  if (iteration->reductions.empty() && isSum && expand(init)->isNumber(0))
     return body;
   Expression &reduction = allocate(Kind::Reduction);
   reduction.opcode = isSum ? Opcode::Add : Opcode::Max;
@@ -482,6 +482,16 @@ const Expression *Elements::expandSoftmax(linalg::SoftmaxOp op,
 }
 
 const Expression *Elements::expand(const Expression *expression) {
+  while (expression->isRead()) {
+    const Expression *next = expandOnce(expression);
+    if (next == expression)
+      break;
+    expression = next;
+  }
+  return expression;
+}
+
+const Expression *Elements::expandOnce(const Expression *expression) {
   if (!expression->isRead())
     return expression;
   auto known = expansions.find(expression);

@@ -269,12 +269,7 @@ const Expression *Elements::expandAll(const Expression *expression,
   auto visit = [&](auto &self, const Expression *part) -> const Expression * {
     if (++count > limit)
       return nullptr;
-    while (part->isRead()) {
-      const Expression *next = expand(part);
-      if (next == part)
-        return part;
-      part = next;
-    }
+    part = expand(part);
     if (part->kind != Kind::Operation)
       return part;
     SmallVector<const Expression *> operands;

@@ -23,14 +23,23 @@
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "mlir/IR/Matchers.h"
+#include "llvm/Support/Format.h"
 #include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/raw_ostream.h"
 
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 
 using namespace mlir;
 
 namespace ropewalk {
+
+std::string formatNumber(double number) {
+  std::string text;
+  llvm::raw_string_ostream(text) << llvm::format("%.9g", number);
+  return text;
+}
 
 FailureOr<SmallVector<double>> readConstant(IndexSpace &space,
                                             const Element &element,
@@ -106,8 +115,8 @@ FailureOr<double> findTheta(ArrayRef<double> frequencies, std::string &reason) {
   for (auto [pair, value] : llvm::enumerate(frequencies)) {
     if (std::isfinite(value) && value > 0)
       continue;
-    reason = llvm::formatv("inverse frequency {0} is {1}, expected more than 0",
-                           pair, value)
+    reason = ("inverse frequency " + Twine(pair) + " is " +
+              formatNumber(value) + ", expected more than 0")
                  .str();
     return failure();
   }
@@ -125,20 +134,21 @@ FailureOr<double> findTheta(ArrayRef<double> frequencies, std::string &reason) {
     return -1;
   };
   for (int digits = 1; digits <= 9; ++digits) {
-    double scale =
-        std::pow(10.0, digits - 1 - std::floor(std::log10(estimate)));
-    double theta = std::round(estimate * scale) / scale;
+    std::string decimal;
+    llvm::raw_string_ostream(decimal)
+        << llvm::format("%.*e", digits - 1, estimate);
+    double theta = std::strtod(decimal.c_str(), nullptr);
     if (std::isfinite(theta) && theta > 0 && findDifference(theta) < 0)
       return theta;
   }
   int64_t pair = findDifference(estimate);
   if (pair < 0)
     return estimate;
-  reason = llvm::formatv(
-               "the inverse frequencies are not theta^(-2c/{0}) for any theta: "
-               "with theta = {1}, that of pair {2} is {3}, expected {4}",
-               2 * count, llvm::formatv("{0:g}", estimate).str(), pair,
-               frequencies[pair], std::pow(estimate, -double(pair) / count))
+  reason = ("the inverse frequencies are not theta^(-2c/" + Twine(2 * count) +
+            ") for any theta: with theta = " + formatNumber(estimate) +
+            ", that of pair " + Twine(pair) + " is " +
+            formatNumber(frequencies[pair]) + ", expected " +
+            formatNumber(std::pow(estimate, -double(pair) / count)))
                .str();
   return failure();
 }

@@ -22,6 +22,8 @@ struct ScoreSide {
   llvm::StringRef name;
   /// The rotated tensor's element; depends on `channel`.
   const Expression *element = nullptr;
+  /// The product of query and key.
+  mlir::Operation *product = nullptr;
   /// Expected indices of the un-rotated tensor, without the channel.
   mlir::AffineExpr batch, head, slot;
   /// Expected sizes of batch, heads and slots.
@@ -106,6 +108,9 @@ private:
   const Expression *weights = nullptr, *values = nullptr;
   bool isCausal = false;
 };
+
+/// `number` with up to nine digits, as few as it needs.
+std::string formatNumber(double number);
 
 /// The values of a constant along `variable` in [0, count), or the reason why
 /// they cannot be read.

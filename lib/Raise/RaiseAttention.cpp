@@ -6,9 +6,9 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// First every softmax of the function is matched on the unchanged graph, then
-// every match is replaced, then what is dead is erased. See AttentionMatch.h
-// for the analysis.
+// First dead operations are erased, and every softmax of the function is
+// matched on the unchanged graph, then every match is replaced, then what has
+// died is erased. See AttentionMatch.h for the analysis.
 //
 //===----------------------------------------------------------------------===//
 
@@ -121,12 +121,21 @@ void replace(const AttentionMatch &match, IRMapping &replaced) {
   root->getResult(0).replaceAllUsesWith(output);
 }
 
+void eraseDeadOperations(func::FuncOp function) {
+  for (Block &block : function.getBody())
+    for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
+      if (isOpTriviallyDead(&op))
+        op.erase();
+}
+
 struct RaiseAttentionPass final
     : impl::RaiseAttentionPassBase<RaiseAttentionPass> {
   using Base::Base;
 
   void runOnOperation() override {
     func::FuncOp function = getOperation();
+    // A dead use of the scores is no use.
+    eraseDeadOperations(function);
     SmallVector<Operation *> sums;
     function.walk([&](Operation *op) {
       if (isSoftmaxSum(op))
@@ -155,14 +164,7 @@ struct RaiseAttentionPass final
             << ", scale " << match.scale;
       replace(match, replaced);
     }
-    SmallVector<Operation *> operations;
-    function.walk([&](Operation *op) {
-      if (op->getParentRegion() == &function.getBody())
-        operations.push_back(op);
-    });
-    for (Operation *op : llvm::reverse(operations))
-      if (isOpTriviallyDead(op))
-        op->erase();
+    eraseDeadOperations(function);
   }
 };
 } // namespace

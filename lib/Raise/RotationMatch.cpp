@@ -39,6 +39,19 @@ struct Matcher::Term {
   Operation *origin = nullptr;
 };
 
+/// {x, c} if `expression` is c * x or x / (1 / c) for a constant c; else null.
+static std::pair<const Expression *, double>
+takeFactor(const Expression *expression) {
+  ArrayRef<const Expression *> operands = expression->operands;
+  if (expression->is(Opcode::Mul))
+    for (unsigned side : {0u, 1u})
+      if (operands[side]->kind == Kind::Number)
+        return {operands[1 - side], operands[side]->number};
+  if (expression->is(Opcode::Div) && operands[1]->kind == Kind::Number)
+    return {operands[0], 1 / operands[1]->number};
+  return {nullptr, 0};
+}
+
 /// The cosine or sine that `expression` is, up to a constant; null if it is
 /// none.
 const Expression *Matcher::findTrigonometric(const Expression *expression,
@@ -50,12 +63,10 @@ const Expression *Matcher::findTrigonometric(const Expression *expression,
     factor = -factor;
     return findTrigonometric(part->operands[0], factor);
   }
-  if (part->is(Opcode::Mul))
-    for (unsigned side : {0u, 1u})
-      if (part->operands[side]->kind == Kind::Number) {
-        factor *= part->operands[side]->number;
-        return findTrigonometric(part->operands[1 - side], factor);
-      }
+  if (auto [factored, constant] = takeFactor(part); factored) {
+    factor *= constant;
+    return findTrigonometric(factored, factor);
+  }
   return nullptr;
 }
 
@@ -69,6 +80,8 @@ LogicalResult Matcher::collectTerms(const ScoreSide &side,
       self(self, part->operands[1], part->is(Opcode::Sub) ? -factor : factor);
     } else if (part->is(Opcode::Neg)) {
       self(self, part->operands[0], -factor);
+    } else if (auto [factored, constant] = takeFactor(part); factored) {
+      self(self, factored, factor * constant);
     } else {
       terms.push_back({part, factor});
     }
@@ -77,7 +90,7 @@ LogicalResult Matcher::collectTerms(const ScoreSide &side,
   if (terms.size() == 2)
     return success();
   const Expression *expanded = elements.expand(sum);
-  return miss(expanded->origin,
+  return miss(expanded->origin ? expanded->origin : side.product,
               "the " + side.name +
                   " is not rotated: expected a product with cos plus a product "
                   "with sin, found " +
@@ -89,14 +102,6 @@ LogicalResult Matcher::collectTerms(const ScoreSide &side,
 LogicalResult Matcher::matchTerm(const ScoreSide &side, Term &term) {
   const Expression *part = term.product;
   term.origin = part->origin;
-  // Constant factors around the product.
-  while (part->is(Opcode::Mul)) {
-    unsigned number = part->operands[0]->kind == Kind::Number ? 0 : 1;
-    if (part->operands[number]->kind != Kind::Number)
-      break;
-    term.factor *= part->operands[number]->number;
-    part = elements.expand(part->operands[1 - number]);
-  }
   if (part->is(Opcode::Mul)) {
     for (unsigned number : {0u, 1u}) {
       double factor = 1;
@@ -118,14 +123,9 @@ LogicalResult Matcher::matchTerm(const ScoreSide &side, Term &term) {
     if (data->is(Opcode::Neg)) {
       term.factor = -term.factor;
       term.data = data->operands[0];
-    } else if (data->is(Opcode::Mul) &&
-               data->operands[0]->kind == Kind::Number) {
-      term.factor *= data->operands[0]->number;
-      term.data = data->operands[1];
-    } else if (data->is(Opcode::Mul) &&
-               data->operands[1]->kind == Kind::Number) {
-      term.factor *= data->operands[1]->number;
-      term.data = data->operands[0];
+    } else if (auto [factored, constant] = takeFactor(data); factored) {
+      term.factor *= constant;
+      term.data = factored;
     } else {
       break;
     }
@@ -236,9 +236,10 @@ FailureOr<RotationMatch> Matcher::matchRotation(const ScoreSide &side,
     return miss(cosine[0].origin,
                 "the un-rotated " + side.name + " of item " +
                     space.print(side.batch) + ", query head " +
-                    space.print(head) + ", slot " + space.print(side.slot) +
-                    ", channel " + space.print(channels[0]) + " is read at [" +
-                    indices +
+                    space.print(head) + " (head " + space.print(side.head) +
+                    " of " + std::to_string(side.numHeads) + "), slot " +
+                    space.print(side.slot) + ", channel " +
+                    space.print(channels[0]) + " is read at [" + indices +
                     "], in which no tensor with axes for item, head, slot and "
                     "channel was recognised");
   }
@@ -280,7 +281,7 @@ FailureOr<RotationMatch> Matcher::matchRotation(const ScoreSide &side,
       double ratio = term.factor / rotation.factor;
       return ratio == 1    ? std::string("+")
              : ratio == -1 ? std::string("-")
-                           : llvm::formatv("{0} *", ratio).str();
+                           : formatNumber(ratio) + " *";
     };
     return miss(sine[0].origin,
                 "the " + side.name + " is rotated with the factors cos " +

@@ -16,8 +16,6 @@
 
 #include "Matcher.h"
 
-#include "llvm/Support/FormatVariadic.h"
-
 #include <limits>
 
 using namespace mlir;
@@ -174,10 +172,13 @@ LogicalResult Matcher::matchScores(const Expression *scores,
       if (low->kind != Kind::Number || !(low->number * result.scale <= kMasked))
         return miss(part->origin, "masked scores become " + describe(low) +
                                       ", expected a constant of at most -1e30");
-      const Expression *condition = part->operands[0];
+      const Expression *condition = elements.expandAll(part->operands[0]);
+      if (!condition)
+        return miss(part->origin,
+                    "the condition of the mask is too long an expression");
       if (!first)
-        condition = elements.makeOperation(
-            Opcode::Not, {elements.expandAll(condition)}, part->origin);
+        condition =
+            elements.makeOperation(Opcode::Not, {condition}, part->origin);
       if (failed(matchCondition(condition, part->origin)))
         return failure();
       scores = part->operands[first ? 1 : 2];
@@ -219,12 +220,14 @@ LogicalResult Matcher::matchMask(const Expression *mask, Operation *op) {
                               ", expected 0 or a low constant");
     // Factors that come after the mask apply to it too.
     if (!(dropped->number * result.scale <= kMasked))
-      return miss(origin, llvm::formatv("masked keys get {0}, expected at most "
-                                        "-1e30, which no score makes up for",
-                                        dropped->number * result.scale)
-                              .str());
+      return miss(origin,
+                  "masked keys get " +
+                      formatNumber(dropped->number * result.scale) +
+                      ", expected at most -1e30, which no score makes up for");
     return matchCondition(condition, origin);
   }
+  if (part->isNumber(0))
+    return miss(op, "the attention is not causal: its mask keeps every key");
   return miss(part->origin ? part->origin : op,
               "the mask is not proved to be causal: it is " + describe(part) +
                   ", expected a selection by row and column");

@@ -101,6 +101,10 @@ public:
   /// is no Read or nothing is known of that operation.
   const Expression *expand(const Expression *expression);
 
+  /// The same through one computing operation only. The result is again a Read
+  /// where the operation does nothing, as adding zero does.
+  const Expression *expandOnce(const Expression *expression);
+
   /// Expands all Reads inside that can be, except below reductions. Null if the
   /// result would have more than `limit` nodes.
   const Expression *expandAll(const Expression *expression,

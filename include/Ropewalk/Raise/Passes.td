@@ -18,7 +18,8 @@ def RaiseAttentionPass : Pass<"rope-raise-attention", "::mlir::func::FuncOp"> {
     tensors, by `rope.attention` with the identity map over the un-rotated
     queries and keys, and erases what is dead afterwards.
 
-    The function is analysed before anything changes. Around every sum of
+    Dead operations are erased, and the function is analysed before anything
+    else changes. Around every sum of
     exponentials over one dimension the pass works out what an element of the
     following product with the values is, as a scalar expression of elements of
     other tensors at affine indices. Reshapes, transposes, broadcasts, slices,
@@ -32,7 +33,7 @@ def RaiseAttentionPass : Pass<"rope-raise-attention", "::mlir::func::FuncOp"> {
     - query head h reads KV head h floordiv (Hq / Hkv);
     - scores and weights have no other use.
 
-    Otherwise nothing changes and, with `report-misses`, a remark says at which
+    Otherwise the attention stays as it is and, with `report-misses`, a remark says at which
     operation the proof failed and why. Static shapes only.
 
     Numerics: the same function. cos and sin may differ by rounding, because
