@@ -91,6 +91,7 @@ void ropewalk::buildCPUPipeline(OpPassManager &manager,
 
   // LLVM.
   manager.addPass(createConvertVectorToSCFPass());
+  manager.addPass(createLowerExpandShapesPass());
   manager.addPass(memref::createExpandStridedMetadataPass());
   manager.addPass(createLowerAffinePass());
   manager.addPass(createSCFToControlFlowPass());

@@ -134,4 +134,17 @@ def ApproximateMathPass : Pass<"rope-approximate-math"> {
                            "::mlir::vector::VectorDialect"];
 }
 
+def LowerExpandShapesPass : Pass<"rope-lower-expand-shapes"> {
+  let summary = "lower memref.expand_shape with several dynamic sizes in a group";
+  let description = [{
+    Rewrites a `memref.expand_shape` that splits one dimension into more than
+    one dynamic size into `memref.reinterpret_cast` with the sizes that the op
+    names; `expand-strided-metadata` lowers all others and crashes at these.
+
+    Preserves numerics: yes.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::memref::MemRefDialect"];
+}
+
 #endif // ROPEWALK_CODEGEN_CPU_PASSES_TD
