@@ -6,16 +6,14 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// From a sum of exponentials forward to the product with the values, and from
-// one element of that product backward through softmax and scores to query, key
-// and value.
+// The parts put together: from a sum of exponentials forward to the product
+// with the values (RootMatch.cpp), and from one element of that product
+// backward through softmax and scores (ScoreMatch.cpp) to query, key and value.
 //
 //===----------------------------------------------------------------------===//
 
 #include "Matcher.h"
 
-#include "mlir/Dialect/Math/IR/Math.h"
-#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "llvm/Support/FormatVariadic.h"
 
@@ -89,174 +87,13 @@ std::string Matcher::describe(const Expression *expression) {
 }
 
 //===----------------------------------------------------------------------===//
-// The root
-//===----------------------------------------------------------------------===//
-
-bool isSoftmaxSum(Operation *op) {
-  if (isa<linalg::SoftmaxOp>(op))
-    return op->getNumResults() == 1;
-  auto sum = dyn_cast<linalg::LinalgOp>(op);
-  if (!sum || !sum.hasPureTensorSemantics() ||
-      sum.getNumReductionLoops() != 1 || op->getNumResults() != 1)
-    return false;
-  IndexSpace space(op->getContext());
-  Elements elements(space);
-  SmallVector<AffineExpr> indices;
-  auto type = cast<RankedTensorType>(op->getResult(0).getType());
-  if (!type.hasStaticShape()) {
-    // Not analysed, but to be named as a miss.
-    Operation *summand = sum.getDpsInputOperand(0)->get().getDefiningOp();
-    if (auto generic = dyn_cast_or_null<linalg::GenericOp>(summand))
-      summand =
-          generic.getBody()->getTerminator()->getOperand(0).getDefiningOp();
-    return isa_and_nonnull<math::ExpOp>(summand);
-  }
-  for (int64_t size : type.getShape())
-    indices.push_back(space.addVariable(size, "d"));
-  const Expression *value =
-      elements.expand(elements.read(op->getResult(0), indices));
-  return value->kind == Kind::Reduction && value->opcode == Opcode::Add &&
-         elements.expand(value->operands[0])->is(Opcode::Exp);
-}
-
-/// Finds the product of the weights, which depend on `softmaxSum`, and values.
-LogicalResult Matcher::findRoot(Operation *softmaxSum,
-                                unsigned &weightsOperand) {
-  result.root = {};
-  llvm::SetVector<Operation *> pending;
-  pending.insert(softmaxSum);
-  for (size_t next = 0; next < pending.size(); ++next) {
-    for (OpOperand &use : pending[next]->getUses()) {
-      Operation *user = use.getOwner();
-      auto linalgOp = dyn_cast<linalg::LinalgOp>(user);
-      if (linalgOp && linalg::isaContractionOpInterface(linalgOp)) {
-        if (!linalgOp.isDpsInput(&use))
-          continue;
-        if (result.root && result.root != linalgOp)
-          return miss(user, "the weights of one softmax are multiplied twice");
-        if (result.root && weightsOperand != use.getOperandNumber())
-          return miss(user, "the weights are multiplied with themselves");
-        result.root = linalgOp;
-        weightsOperand = use.getOperandNumber();
-        continue;
-      }
-      bool isElementwise = linalgOp && linalgOp.getNumReductionLoops() == 0;
-      if (isElementwise || isa<tensor::TensorDialect>(user->getDialect()) ||
-          OpTrait::hasElementwiseMappableTraits(user))
-        pending.insert(user);
-    }
-  }
-  if (!result.root)
-    return miss(softmaxSum,
-                "no product with values follows the sum of exponentials");
-  return success();
-}
-
-/// Gives the loops of the root variables, and finds out what an element of its
-/// two operands is.
-LogicalResult Matcher::bindLoops(unsigned weightsOperand) {
-  linalg::LinalgOp root = result.root;
-  FailureOr<linalg::ContractionDimensions> dims =
-      linalg::inferContractionDims(root);
-  SmallVector<int64_t> ranges = root.getStaticLoopRanges();
-  if (llvm::any_of(ranges, ShapedType::isDynamic))
-    return miss(root, "the product of weights and values has dynamic sizes");
-  if (failed(dims) || dims->m.size() != 1 || dims->n.size() != 1 ||
-      dims->k.size() != 1 || dims->batch.size() > 2)
-    return miss(root, "the product of weights and values is not a matrix "
-                      "product with at most two batch dimensions");
-  if (weightsOperand == 1)
-    std::swap(dims->m, dims->n);
-  numRows = ranges[dims->m[0]];
-  numKeys = ranges[dims->k[0]];
-  numValueChannels = ranges[dims->n[0]];
-  row = space.addVariable(numRows, "i");
-  key = space.addVariable(numKeys, "j");
-  channel = space.addVariable(numValueChannels, "d");
-
-  SmallVector<AffineExpr> loops(ranges.size());
-  loops[dims->m[0]] = row;
-  loops[dims->k[0]] = key;
-  loops[dims->n[0]] = channel;
-  auto readOperand = [&](unsigned number) {
-    OpOperand &operand = root->getOpOperand(number);
-    SmallVector<AffineExpr> indices;
-    for (AffineExpr expr : root.getMatchingIndexingMap(&operand).getResults())
-      indices.push_back(space.replace(expr, loops));
-    return elements.read(operand.get(), indices);
-  };
-
-  // A single batch dimension may be items and heads in one. Some tensor on the
-  // way from the weights has them apart; else there is one item.
-  if (dims->batch.size() == 1) {
-    int64_t size = ranges[dims->batch[0]];
-    numHeads = size;
-    AffineExpr merged = space.addVariable(size, "g");
-    loops[dims->batch[0]] = merged;
-    const Expression *probe = readOperand(weightsOperand);
-    for (const Element &view : probe->views) {
-      auto shape = cast<RankedTensorType>(view.tensor.getType()).getShape();
-      if (shape.size() != 4 || shape[0] * shape[1] != size)
-        continue;
-      SmallVector<AffineExpr> parts =
-          space.delinearize(merged, shape.take_front(2));
-      if (view.indices[0] != parts[0] || view.indices[1] != parts[1])
-        continue;
-      numItems = shape[0];
-      numHeads = shape[1];
-      break;
-    }
-  } else if (dims->batch.size() == 2) {
-    numItems = ranges[dims->batch[0]];
-    numHeads = ranges[dims->batch[1]];
-  }
-  item = space.addVariable(numItems, "b");
-  head = space.addVariable(numHeads, "h");
-  if (dims->batch.size() == 1)
-    loops[dims->batch[0]] = space.linearize({item, head}, {numItems, numHeads});
-  else if (dims->batch.size() == 2)
-    std::tie(loops[dims->batch[0]], loops[dims->batch[1]]) =
-        std::make_pair(item, head);
-
-  weights = readOperand(weightsOperand);
-  values = readOperand(1 - weightsOperand);
-  OpOperand *init = root.getDpsInitOperand(0);
-  SmallVector<AffineExpr> indices;
-  for (AffineExpr expr : root.getMatchingIndexingMap(init).getResults()) {
-    auto loop = dyn_cast<AffineDimExpr>(expr);
-    if (!loop)
-      return miss(root, "the result of the product of weights and values is "
-                        "not indexed by its loops");
-    unsigned position = loop.getPosition();
-    SmallVector<int64_t, 2> axes;
-    if (position == dims->m[0])
-      axes = {2};
-    else if (position == dims->n[0])
-      axes = {3};
-    else if (dims->batch.size() == 1)
-      axes = {0, 1};
-    else
-      axes = {position == dims->batch[0] ? 0 : 1};
-    result.resultAxes.push_back(axes);
-    indices.push_back(loops[position]);
-  }
-  if (dims->batch.empty())
-    result.resultAxes.front().insert(result.resultAxes.front().begin(), {0, 1});
-  if (!elements.expand(elements.read(init->get(), indices))->isNumber(0))
-    return miss(root, "something is added to the product of weights and "
-                      "values");
-  return success();
-}
-
-//===----------------------------------------------------------------------===//
 // Query, key and value
 //===----------------------------------------------------------------------===//
 
 LogicalResult Matcher::matchSides(const Expression *product) {
   const Expression *body = product->operands[0];
   const Expression *init = elements.expandAll(product->operands[1]);
-  if (product->variables.size() != 1 || !body->is(Opcode::Mul) ||
-      !body->operands[0]->isRead() || !body->operands[1]->isRead() || !init ||
+  if (product->variables.size() != 1 || !body->is(Opcode::Mul) || !init ||
       !init->isNumber(0))
     return miss(product->origin,
                 "the scores are not a plain sum of products of query and key "
@@ -302,7 +139,9 @@ LogicalResult Matcher::matchSides(const Expression *product) {
     valueSide.numHeads = kvHeads;
     valueSide.head = space.simplify(head.floorDiv(numHeads / kvHeads));
     if (values->isRead())
-      value = findOperand(valueSide, values->views, channel, numValueChannels);
+      for (const Element &view : values->views)
+        if (failed(value))
+          value = findOperand(valueSide, view, channel, numValueChannels);
   }
   if (failed(value))
     return miss(result.root,
@@ -360,10 +199,8 @@ LogicalResult Matcher::checkUses(Operation *softmaxSum) {
 }
 
 AttentionResult Matcher::match(Operation *softmaxSum) {
-  unsigned weightsOperand = 0;
   const Expression *scores = nullptr, *product = nullptr;
-  if (failed(findRoot(softmaxSum, weightsOperand)) ||
-      failed(bindLoops(weightsOperand)) ||
+  if (failed(findRoot(softmaxSum)) || failed(bindLoops(softmaxSum)) ||
       failed(matchSoftmax(weights, scores)) ||
       failed(matchScores(scores, product)) || failed(matchSides(product)) ||
       failed(checkUses(softmaxSum)))

@@ -34,6 +34,8 @@ AffineExpr IndexSpace::addVariable(int64_t size, StringRef name) {
   AffineExpr variable = getAffineDimExpr(sizes.size(), context);
   sizes.push_back(size);
   names.push_back(name.str());
+  // Terms stand in the order in which variables were added.
+  getAtom(variable);
   return variable;
 }
 

@@ -57,9 +57,14 @@ private:
   void own(const Expression *expression);
   std::string describe(const Expression *expression);
 
-  mlir::LogicalResult findRoot(mlir::Operation *softmaxSum,
-                               unsigned &weightsOperand);
-  mlir::LogicalResult bindLoops(unsigned weightsOperand);
+  // RootMatch.cpp
+  /// Finds the product of the weights, which come from `softmaxSum`, and
+  /// values.
+  mlir::LogicalResult findRoot(mlir::Operation *softmaxSum);
+  /// Gives the loops of the root variables, and finds its two factors.
+  mlir::LogicalResult bindLoops(mlir::Operation *softmaxSum);
+
+  // ScoreMatch.cpp
   mlir::LogicalResult matchSoftmax(const Expression *weights,
                                    const Expression *&scores);
   mlir::LogicalResult matchScores(const Expression *scores,
@@ -67,6 +72,7 @@ private:
   mlir::LogicalResult matchMask(const Expression *mask, mlir::Operation *op);
   mlir::LogicalResult matchCondition(const Expression *condition,
                                      mlir::Operation *op);
+  // AttentionMatch.cpp
   mlir::LogicalResult matchSides(const Expression *product);
   mlir::LogicalResult checkUses(mlir::Operation *softmaxSum);
 
@@ -87,13 +93,12 @@ private:
                                       double &factor);
 
   // Operands.cpp
-  /// The first tensor among `views` whose element is [batch, head, slot,
-  /// channel] in some order of axes.
+  /// The tensor of `view`, if its element is [batch, head, slot, channel] in
+  /// some order of axes.
   mlir::FailureOr<AttentionOperand> findOperand(const ScoreSide &side,
-                                                llvm::ArrayRef<Element> views,
+                                                const Element &view,
                                                 mlir::AffineExpr channel,
                                                 int64_t numChannels);
-  mlir::FailureOr<int64_t> findNumKVHeads(llvm::ArrayRef<Element> views);
 
   IndexSpace space;
   Elements elements;

@@ -58,16 +58,19 @@ Value materialize(OpBuilder &b, Location loc, const AttentionOperand &operand) {
   Value tensor = transpose(b, loc, operand.tensor, present);
   if (present.size() == operand.permutation.size())
     return tensor;
-  // Only leading axes can be absent.
+  // An absent axis joins the next one that is there; the last always is.
   auto type = cast<RankedTensorType>(tensor.getType());
-  SmallVector<int64_t> shape(operand.permutation.size() - present.size(), 1);
+  SmallVector<int64_t> shape;
   SmallVector<ReassociationIndices> groups(1);
-  for (size_t axis = 0; axis < operand.permutation.size(); ++axis) {
+  for (auto [axis, source] : llvm::enumerate(operand.permutation)) {
     groups.back().push_back(axis);
-    if (axis >= shape.size() && axis + 1 < operand.permutation.size())
+    shape.push_back(source < 0
+                        ? 1
+                        : cast<RankedTensorType>(operand.tensor.getType())
+                              .getDimSize(source));
+    if (source >= 0 && axis + 1 < operand.permutation.size())
       groups.emplace_back();
   }
-  llvm::append_range(shape, type.getShape());
   return tensor::ExpandShapeOp::create(
       b, loc, RankedTensorType::get(shape, type.getElementType()), tensor,
       groups);

@@ -226,8 +226,25 @@ FailureOr<RotationMatch> Matcher::matchRotation(const ScoreSide &side,
 
   // The tensor that all four products read, and where.
   RotationMatch rotation;
-  FailureOr<AttentionOperand> operand =
-      findOperand(side, cosine[0].data->views, channels[0], numChannels);
+  auto findView = [](const Term &term, Value tensor) -> const Element * {
+    for (const Element &view : term.data->views)
+      if (view.tensor == tensor)
+        return &view;
+    return nullptr;
+  };
+  const Term *others[] = {&sine[0], &cosine[1], &sine[1]};
+  FailureOr<AttentionOperand> operand = failure();
+  for (const Element &view : cosine[0].data->views) {
+    FailureOr<AttentionOperand> candidate =
+        findOperand(side, view, channels[0], numChannels);
+    if (failed(candidate))
+      continue;
+    operand = candidate;
+    if (llvm::all_of(others, [&](const Term *term) {
+          return findView(*term, view.tensor);
+        }))
+      break;
+  }
   if (failed(operand)) {
     std::string indices = llvm::join(
         llvm::map_range(cosine[0].data->getElement().indices,
@@ -244,19 +261,13 @@ FailureOr<RotationMatch> Matcher::matchRotation(const ScoreSide &side,
                     "channel was recognised");
   }
   rotation.operand = *operand;
-  auto findView = [&](const Term &term) -> const Element * {
-    for (const Element &view : term.data->views)
-      if (view.tensor == operand->tensor)
-        return &view;
-    return nullptr;
-  };
-  const Element &first = *findView(cosine[0]);
+  const Element &first = *findView(cosine[0], operand->tensor);
   int64_t channelAxis = operand->permutation[3];
   const std::pair<Term *, AffineExpr> expected[] = {{&sine[0], channels[1]},
                                                     {&cosine[1], channels[1]},
                                                     {&sine[1], channels[0]}};
   for (auto [term, wanted] : expected) {
-    const Element *view = findView(*term);
+    const Element *view = findView(*term, operand->tensor);
     if (!view)
       return miss(term->origin, "the products with cos and with sin of the " +
                                     side.name + " read different tensors");

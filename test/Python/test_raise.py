@@ -157,6 +157,15 @@ def test_raised_graph(model: Model, tmp_path: Path, options: list[str]) -> None:
     np.testing.assert_allclose(logits, model.logits, atol=TOLERANCE, rtol=0)
 
 
+@pytest.mark.parametrize("before", ["--linalg-fuse-elementwise-ops", "--linalg-fold-unit-extent-dims"])
+def test_raised_after_other_passes(model: Model, tmp_path: Path, before: str) -> None:
+    """Raised from a graph that other passes have rewritten, the logits are PyTorch's."""
+    raised = transform(model.graph(), before, "--rope-raise-attention")
+    assert raised.count("rope.attention #rope.identity") == 2
+    logits = execute(raised, model, tmp_path)
+    np.testing.assert_allclose(logits, model.logits, atol=TOLERANCE, rtol=0)
+
+
 @pytest.mark.parametrize("group, window", [(4, 20), (3, 64)])
 def test_extended_beyond_the_text(model: Model, tmp_path: Path, group: int, window: int) -> None:
     """With a window that covers the text, SelfExtend changes no logit."""
