@@ -9,10 +9,8 @@
 #include "Support.h"
 
 #include "Ropewalk-c/Ropewalk.h"
-#include "Ropewalk/Pipelines/Load.h"
-#ifdef ROPEWALK_HAVE_GPU
 #include "Ropewalk/Pipelines/GPUPipeline.h"
-#endif
+#include "Ropewalk/Pipelines/Load.h"
 #include "mlir/IR/OperationSupport.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -120,7 +118,6 @@ int ropewalk_compile(const char *directory, const char *options,
   std::vector<std::string> maps = reader.texts("maps");
   if (runtime::Status status = reader.finish(); !status)
     return fail(status.error());
-#ifdef ROPEWALK_HAVE_GPU
   std::unique_ptr<mlir::MLIRContext> context = createContext();
   auto imported = importExtended(context.get(), directory, maps);
   if (!imported)
@@ -133,9 +130,6 @@ int ropewalk_compile(const char *directory, const char *options,
       !status)
     return fail(Error(diagnostics.errors(status.error().message())));
   return ROPEWALK_OK;
-#else
-  return fail(Error("target ", chip, ": there is no compiler for it"));
-#endif
 }
 
 //===----------------------------------------------------------------------===//

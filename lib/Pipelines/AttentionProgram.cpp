@@ -82,11 +82,12 @@ void FunctionBuilder::declareArguments() {
   addArgument("query",
               tensor({dynamic, s.queryHeads, dynamic, s.headDim}, element),
               "input");
+  // Keys and values have a size of their own, as caches have.
   addArgument("key", tensor({dynamic, s.kvHeads, dynamic, s.headDim}, element),
-              "input");
+              "cache");
   addArgument("value",
               tensor({dynamic, s.kvHeads, dynamic, s.valueDim}, element),
-              "input");
+              "cache");
   if (s.biasAxes)
     addArgument("bias",
                 tensor({(*s.biasAxes)[0] ? dynamic : 1,

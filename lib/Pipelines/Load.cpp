@@ -40,6 +40,8 @@ std::unique_ptr<MLIRContext> ropewalk::createContext() {
   auto context =
       std::make_unique<MLIRContext>(registry, MLIRContext::Threading::DISABLED);
   context->loadDialect<rope::RopeDialect>();
+  // A user of the driver or the library did not write the operations.
+  context->printOpOnDiagnostic(false);
   return context;
 }
 
@@ -48,8 +50,10 @@ DiagnosticCollector::DiagnosticCollector(MLIRContext *context)
         std::string text = diagnostic.str();
         for (Diagnostic &note : diagnostic.getNotes())
           text += " (" + note.str() + ")";
-        // A file is part of the message only through the location.
-        if (auto file = dyn_cast<FileLineColLoc>(diagnostic.getLocation()))
+        // A file is part of the message only through the location; a text that
+        // was parsed is its own file name.
+        auto file = dyn_cast<FileLineColLoc>(diagnostic.getLocation());
+        if (file && !file.getFilename().strref().starts_with("#"))
           text = (file.getFilename().strref() + ":" + Twine(file.getLine()) +
                   ": " + text)
                      .str();
@@ -66,9 +70,11 @@ std::string DiagnosticCollector::errors(StringRef otherwise) const {
   return errorList.empty() ? otherwise.str() : llvm::join(errorList, "\n");
 }
 
-void DiagnosticCollector::clear() {
-  errorList.clear();
-  warningList.clear();
+std::string DiagnosticCollector::firstError(StringRef otherwise) const {
+  if (errorList.size() < 2)
+    return errors(otherwise);
+  return errorList.front() + " (and " + std::to_string(errorList.size() - 1) +
+         " more of this kind)";
 }
 
 //===----------------------------------------------------------------------===//
@@ -130,7 +136,7 @@ ropewalk::extendLayers(ModuleOp module, ArrayRef<std::string> maps) {
     manager.addPass(createExtendPass(options));
     DiagnosticCollector diagnostics(context);
     if (failed(manager.run(module)))
-      return Error(diagnostics.errors("cannot change the position map"));
+      return Error(diagnostics.firstError("cannot change the position map"));
   }
   std::vector<std::string> result;
   for (rope::AttentionOp op : layers)

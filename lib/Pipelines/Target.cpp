@@ -14,11 +14,10 @@
 
 #include "Ropewalk/Pipelines/Target.h"
 
-#include "Ropewalk/Pipelines/CPUPipeline.h"
-#ifdef ROPEWALK_HAVE_GPU
+#include "Ropewalk/Codegen/GPU/Artifact.h"
 #include "Ropewalk/Emulator/Device.h"
+#include "Ropewalk/Pipelines/CPUPipeline.h"
 #include "Ropewalk/Pipelines/GPUPipeline.h"
-#endif
 #include "Ropewalk/Runtime/CudaDevice.h"
 #include "llvm/ADT/ScopeExit.h"
 #include "llvm/ADT/SmallString.h"
@@ -74,7 +73,6 @@ Result<DevicePtr> ropewalk::createDevice(const Target &target,
       return Error("target ", target.str(), ": ", ropewalk_cuda_last_error());
     return DevicePtr(device);
   }
-#ifdef ROPEWALK_HAVE_GPU
   if (target.kind == Target::Kind::Emulator) {
     std::string options = "{\"threads\": " + std::to_string(threads) + "}";
     if (ropewalk_emulator_create(target.chip.c_str(), options.c_str(),
@@ -82,14 +80,27 @@ Result<DevicePtr> ropewalk::createDevice(const Target &target,
       return Error("target ", target.str(), ": ", ropewalk_emulator_error());
     return DevicePtr(device);
   }
-#endif
   return Error("target ", target.str(), ": there is no such device");
 }
 
-#ifdef ROPEWALK_HAVE_GPU
+/// The newest chip that code is made for and that `chip` can run.
+static Result<std::string> chooseChip(StringRef chip) {
+  std::string chosen;
+  for (StringRef candidate : codegen::supportedTargets())
+    if (runtime::isCompatible(candidate.str(), chip.str()))
+      chosen = candidate.str();
+  if (chosen.empty())
+    return Error("chip ", chip.str(), ": code is made for ",
+                 llvm::join(codegen::supportedTargets(), ", "));
+  return chosen;
+}
+
 /// Compiles for `device`, through an artifact that exists only meanwhile.
 static Result<std::unique_ptr<runtime::Program>>
 compileForDevice(OwningOpRef<ModuleOp> module, DevicePtr device) {
+  Result<std::string> chip = chooseChip(device->chip(device->self));
+  if (!chip)
+    return chip.error();
   SmallString<128> directory;
   if (std::error_code code =
           llvm::sys::fs::createUniqueDirectory("ropewalk", directory))
@@ -97,7 +108,9 @@ compileForDevice(OwningOpRef<ModuleOp> module, DevicePtr device) {
   auto remove = llvm::scope_exit(
       [&] { (void)llvm::sys::fs::remove_directories(directory); });
   GPUPipelineOptions options;
-  options.chip = device->chip(device->self);
+  options.chip = *chip;
+  // The device compiles the PTX itself.
+  options.assemble = false;
   if (runtime::Status status =
           writeArtifact(std::move(module), directory, options);
       !status)
@@ -108,7 +121,6 @@ compileForDevice(OwningOpRef<ModuleOp> module, DevicePtr device) {
     return program.error();
   return *std::move(program);
 }
-#endif
 
 Result<std::unique_ptr<runtime::Program>>
 ropewalk::compileProgram(OwningOpRef<ModuleOp> module, const Target &target,
@@ -121,9 +133,5 @@ ropewalk::compileProgram(OwningOpRef<ModuleOp> module, const Target &target,
   Result<DevicePtr> device = createDevice(target, threads);
   if (!device)
     return device.error();
-#ifdef ROPEWALK_HAVE_GPU
   return compileForDevice(std::move(module), *std::move(device));
-#else
-  return Error("target ", target.str(), ": there is no compiler for it");
-#endif
 }

@@ -57,9 +57,10 @@ struct AttentionProgram {
   std::vector<Parameter> parameters;
 };
 
-/// Compiles the entry "attention". Its arguments, those that there are, in this
-/// order: query, key, value, bias, query_offset, key_length, position_offset
-/// (i64 [B]), parameter.NAME (i64 [B|1, Hkv|1]); its results: output, lse.
+/// Compiles the program, whose first entry is the attention. Its arguments,
+/// those that there are, in this order: query, key, value, bias, query_offset,
+/// key_length, position_offset (i64 [B]), parameter.NAME (i64 [B|1, Hkv|1]);
+/// its results: output, lse.
 runtime::Result<AttentionProgram>
 compileAttention(const AttentionStructure &structure, const Target &target,
                  unsigned threads);

@@ -37,8 +37,8 @@ public:
   const std::vector<std::string> &warnings() const { return warningList; }
   /// All errors, one a line with their notes, or `otherwise` if there are none.
   std::string errors(llvm::StringRef otherwise) const;
-  /// Forgets what was kept.
-  void clear();
+  /// The first error and how many more there are, where they are alike.
+  std::string firstError(llvm::StringRef otherwise) const;
 
 private:
   std::vector<std::string> errorList, warningList;

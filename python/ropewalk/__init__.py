@@ -1,0 +1,40 @@
+"""Ropewalk: an MLIR compiler for rotary attention.
+
+    import ropewalk
+
+    out = ropewalk.attention(q, k, v, position_map=ropewalk.SelfExtend(group=8, window=1024),
+                             rotary=ropewalk.Rotary(theta=1e6))
+    model = ropewalk.load("path/to/model", position_map=ropewalk.SelfExtend(8, 64))
+    logits = model.logits([[1, 2, 3]])
+
+Arrays are NumPy arrays or PyTorch tensors on the CPU; what comes out is of the
+kind that went in.
+"""
+
+from ._attention import attention
+from ._library import CancelledError, RopewalkError, library_path, set_threads, version
+from ._maps import Identity, PositionMap, ReRoPE, Segments, SelfExtend, Sliding
+from ._model import Model, compile_model, import_model, load
+from ._rotary import Rotary
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CancelledError",
+    "Identity",
+    "Model",
+    "PositionMap",
+    "ReRoPE",
+    "RopewalkError",
+    "Rotary",
+    "Segments",
+    "SelfExtend",
+    "Sliding",
+    "attention",
+    "compile_model",
+    "import_model",
+    "library_path",
+    "load",
+    "set_threads",
+    "version",
+]
