@@ -75,6 +75,11 @@ def dual_chunk(stride: int, chunk: int) -> Relative:
     return relative
 
 
+def falling_keys(i: int, j: int) -> int | None:
+    """Four keys, of which the smallest position is not always the first."""
+    return i + 8 - j % 6 if i - j < 4 else None
+
+
 MAPS: list[tuple[str, Relative]] = [
     ("#rope.self_extend<group = 4, window = 16>", self_extend(4, 16)),
     ("#rope.self_extend<group = 5, window = 13>", self_extend(5, 13)),
@@ -99,6 +104,10 @@ MAPS: list[tuple[str, Relative]] = [
         " key (j mod s), from ((i floordiv s) * s - s) query (i mod s + s, c)"
         " key (j mod s), from (0) query (s * 2 - 1, c) key (j mod s)>",
         dual_chunk(6, 8),
+    ),
+    (
+        "#rope.segments<from (i - 3) query (i + 8) key (j mod 6), from (0) masked>",
+        falling_keys,
     ),
 ]
 LENGTHS = (1, 13, 97)
