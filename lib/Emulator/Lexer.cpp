@@ -114,6 +114,7 @@ private:
         position += at(position) == ':' ? 2 : 1;
       }
       push(TokenKind::Dot, begin + 1, position);
+      tokens.back().location = here(begin);
       return true;
     }
     if (isDigit(c))

@@ -101,6 +101,7 @@ private:
   bool parseInstruction();
   bool parseOperand(OperandSyntax &operand);
   bool parseAddressOperand(OperandSyntax &operand);
+  bool parsePair(OperandSyntax &operand);
   bool parseName(OperandSyntax &operand);
   bool parseOffset(int64_t &value);
   bool resolveLabels();

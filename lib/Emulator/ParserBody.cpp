@@ -240,12 +240,26 @@ bool Parser::parseOffset(int64_t &value) {
   return true;
 }
 
+bool Parser::parsePair(OperandSyntax &operand) {
+  if (!consume('|'))
+    return true;
+  const Token second = next();
+  bool isName = second.kind == TokenKind::Identifier;
+  operand.pairIndex = isName && second.text == "_"
+                          ? -2
+                          : lookupRegister(isName ? second.text : "");
+  if (operand.pairIndex == -1)
+    return fail(second,
+                "expected a register after '|', found " + describe(second));
+  return true;
+}
+
 bool Parser::parseName(OperandSyntax &operand) {
   const Token token = next();
   std::string text(token.text);
   if (text == "_") {
     operand.kind = OperandSyntax::Sink;
-    return true;
+    return parsePair(operand);
   }
   auto found = lookup(text);
   if (found && found->kind == Name::Address) {
@@ -261,17 +275,7 @@ bool Parser::parseName(OperandSyntax &operand) {
     operand.index = found->index;
     if (peek().kind == TokenKind::Dot)
       return fail(peek(), "components of vector registers are not supported");
-    if (!consume('|'))
-      return true;
-    const Token second = next();
-    operand.pairIndex =
-        second.kind == TokenKind::Identifier && second.text == "_"
-            ? -2
-            : lookupRegister(second.text);
-    if (operand.pairIndex == -1)
-      return fail(second,
-                  "expected a register after '|', found " + describe(second));
-    return true;
+    return parsePair(operand);
   }
   if (text[0] == '%') {
     operand.kind = OperandSyntax::Special;
