@@ -53,7 +53,7 @@ def measure(model: object, documents: list) -> tuple[np.ndarray, int, int]:
         losses.append(log_likelihood(logits, ids))
         guess = logits.argmax(axis=-1)
         for recall in recalls:
-            if recall.answer < LENGTH * 3 // 4 or recall.answer - recall.fact <= TRAINED:
+            if recall.answer < LENGTH * 3 // 4 or recall.distance <= TRAINED:
                 continue
             if recall.answer + len(recall.value) > LENGTH:
                 continue

@@ -101,7 +101,8 @@ class Recall:
 
     ``note`` is the index of the first byte of the fact's sentence, ``fact`` of
     the first letter of its value there, ``answer`` of the first letter of the
-    value in the question.
+    value in the question. ``seen`` is where the value stood last before the
+    answer: in the fact, or in the answer of an earlier question.
     """
 
     name: str
@@ -109,11 +110,12 @@ class Recall:
     note: int
     fact: int
     answer: int
+    seen: int
 
     @property
     def distance(self) -> int:
-        """Bytes from the value in the fact to the value in the question."""
-        return self.answer - self.fact
+        """Bytes from where the value stood last to the value in the question."""
+        return self.answer - self.seen
 
     @property
     def letters(self) -> range:
@@ -210,6 +212,7 @@ class _Writer:
             parts.append(sentence)
             at += len(sentence)
 
+        mentioned: dict[str, int] = {}
         # One sentence per turn, and a question goes to about the nearest border,
         # also right behind its fact: short distances must be common, or nothing
         # can be recalled while training windows are short.
@@ -219,7 +222,9 @@ class _Writer:
                 answer = at + len(f"Ask {name}: ")
                 put(f"Ask {name}: {value}. ")
                 if answer + LETTERS <= self.length:
-                    recalls.append(Recall(name, value, note, fact, answer))
+                    seen = mentioned.get(name, fact)
+                    recalls.append(Recall(name, value, note, fact, answer, seen))
+                mentioned[name] = answer
             elif self.random.random() < self.facts:
                 name, value, note = self._name(), self._value(), at
                 fact = at + len(f"Note {name}: ")
@@ -280,6 +285,7 @@ def question(seed: int, length: int, distance: tuple[int, int]) -> tuple[np.ndar
                 recall.note - start,
                 recall.fact - start,
                 length,
+                recall.seen - start,
             )
             return data[start : recall.answer], moved
     raise ValueError(
