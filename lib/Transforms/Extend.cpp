@@ -74,6 +74,8 @@ private:
 
   /// The map as it was given, and as the ops get it.
   PositionMapAttrInterface givenMap, boundMap;
+  /// At `report-length`, if that is asked for.
+  std::optional<int64_t> largestPosition;
   /// Empty: all layers.
   llvm::BitVector chosen;
   /// By trained length: the length up to which the map is plain.
@@ -279,15 +281,14 @@ void ExtendPass::report(int64_t layer, AttentionOp op, Attribute before) {
   int64_t length = reportLength;
   if (length == 0)
     return;
-  std::optional<int64_t> largest = largestRelativePosition(givenMap, length);
   InFlightDiagnostic remark = op.emitRemark("layer ") << layer << ": ";
-  if (!largest) {
+  if (!largestPosition) {
     remark << "the largest relative position at length " << length
            << " depends on run-time parameters or overflows";
     return;
   }
   remark << "the largest relative position at length " << length << " is "
-         << *largest;
+         << *largestPosition;
   if (givenMap.getUnit() != 1)
     remark << "/" << givenMap.getUnit();
   if (std::optional<int64_t> trained = findTrainedLength(op))
@@ -333,6 +334,8 @@ void ExtendPass::runOnOperation() {
   }
   if (!extendable)
     return signalPassFailure();
+  if (reportLength != 0)
+    largestPosition = largestRelativePosition(givenMap, reportLength);
   for (Function &function : *functions)
     extend(function);
 }
