@@ -72,6 +72,13 @@ ROPEWALK_API int ropewalk_import(const char *directory, char **mlir);
 ROPEWALK_API int ropewalk_compile(const char *directory, const char *options,
                                   const char *output);
 
+/** The text of a position map by the name of its method and its parameters, a
+    JSON object of integers, in whatever order: "self_extend" and {"window": 64,
+    "group": 8} make "#rope.self_extend<group = 8, window = 64>". To be released
+    with ropewalk_string_free. */
+ROPEWALK_API int ropewalk_map_compose(const char *method,
+                                      const char *parameters, char **map);
+
 typedef struct RopewalkModel RopewalkModel;
 
 /** Called now and then during long calls: "weights" counts bytes, "prefill" and

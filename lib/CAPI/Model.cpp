@@ -132,6 +132,23 @@ int ropewalk_compile(const char *directory, const char *options,
   return ROPEWALK_OK;
 }
 
+int ropewalk_map_compose(const char *method, const char *parameters,
+                         char **map) {
+  if (!method)
+    return missing("method");
+  if (!map)
+    return missing("map");
+  OptionReader reader(parameters, "parameters");
+  std::vector<std::pair<std::string, int64_t>> values = reader.integers();
+  if (runtime::Status status = reader.finish(); !status)
+    return fail(status.error());
+  auto text = composeMap(method, values);
+  if (!text)
+    return fail(text.error());
+  *map = copyText(*text);
+  return *map ? ROPEWALK_OK : fail(Error("out of memory"));
+}
+
 //===----------------------------------------------------------------------===//
 // Models
 //===----------------------------------------------------------------------===//

@@ -176,6 +176,17 @@ std::optional<std::array<bool, 2>> OptionReader::flags(llvm::StringRef key) {
   return std::nullopt;
 }
 
+std::vector<std::pair<std::string, int64_t>> OptionReader::integers() {
+  std::vector<std::pair<std::string, int64_t>> result;
+  for (const auto &[key, value] : object)
+    if (std::optional<int64_t> integer = value.getAsInteger())
+      result.emplace_back(key.str(), *integer);
+    else
+      mismatch(key, "an integer", value);
+  object.clear();
+  return result;
+}
+
 runtime::Status OptionReader::finish() {
   if (!failure && !object.empty())
     fail("unknown key '" + object.begin()->first.str() + "'");

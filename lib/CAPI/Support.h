@@ -12,9 +12,11 @@
 #include "Ropewalk/Runtime/Result.h"
 #include "llvm/Support/JSON.h"
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace ropewalk::capi {
@@ -47,6 +49,9 @@ public:
   std::vector<std::string> texts(llvm::StringRef key);
   /// An array of two flags, 0 or 1; absent and null are nothing.
   std::optional<std::array<bool, 2>> flags(llvm::StringRef key);
+
+  /// All keys that are left, each with an integer.
+  std::vector<std::pair<std::string, int64_t>> integers();
 
   /// Keeps a failure that has to do with an option.
   void fail(const llvm::Twine &message);

@@ -34,9 +34,7 @@ class Tensor(ctypes.Structure):
 # Values of the enumeration of element types.
 TYPES = {"float16": 1, "bfloat16": 2, "float32": 3, "float64": 4, "int32": 5, "int64": 6}
 
-ProgressFunction = ctypes.CFUNCTYPE(
-    ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int64, ctypes.c_int64
-)
+ProgressFunction = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int64, ctypes.c_int64)
 TokenFunction = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32)
 
 _TEXT = ctypes.c_char_p
@@ -48,6 +46,7 @@ _SIZE = ctypes.c_int64
 _FUNCTIONS = {
     "ropewalk_import": (_TEXT, _OUT),
     "ropewalk_compile": (_TEXT, _TEXT, _TEXT),
+    "ropewalk_map_compose": (_TEXT, _TEXT, _OUT),
     "ropewalk_model_load": (_TEXT, _TEXT, ProgressFunction, ctypes.c_void_p, _OUT),
     "ropewalk_model_info": (_HANDLE, _OUT),
     "ropewalk_model_logits": (_HANDLE, _POINTER, _SIZE, _SIZE, _POINTER, _POINTER),

@@ -6,7 +6,7 @@ import ctypes
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -60,7 +60,7 @@ class _Callbacks:
         try:
             if self.progress is not None:
                 self.progress(stage.decode(), done, total)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  it comes out of `call`
             self.error = error
             return 1
         return 0
@@ -69,7 +69,7 @@ class _Callbacks:
         try:
             if self.on_token is not None:
                 return 1 if self.on_token(sequence, token) is False else 0
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  it comes out of `call`
             self.error = error
             return 1
         return 0
@@ -128,7 +128,7 @@ class Model:
             _library.library().ropewalk_model_free(self._handle)
             self._handle = None
 
-    def __enter__(self) -> Model:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *details: object) -> None:
@@ -171,9 +171,7 @@ class Model:
         if tokens.shape[0] != 1:
             raise ValueError(f"ids: expected one sequence, got {tokens.shape[0]}")
         result = np.empty(tokens.shape[1] - 1, np.float64)
-        self._callbacks.call(
-            "ropewalk_model_score", self._open(), _address(tokens), tokens.shape[1], _address(result)
-        )
+        self._callbacks.call("ropewalk_model_score", self._open(), _address(tokens), tokens.shape[1], _address(result))
         return result
 
     def generate(

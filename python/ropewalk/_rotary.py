@@ -121,7 +121,7 @@ class Rotary:
         slow = _finite("scaling: beta_slow", keys.get("beta_slow", 1.0))
         truncate = keys.get("truncate", True)
         if not isinstance(truncate, bool):
-            raise ValueError(f"scaling: truncate: expected true or false, got {truncate!r}")
+            raise TypeError(f"scaling: truncate: expected true or false, got {truncate!r}")
         return (
             f"#rope.yarn<factor = {number(factor)}, original = {original}, beta_fast = {number(fast)}, "
             f"beta_slow = {number(slow)}, attention_factor = {number(attention_factor)}, "
