@@ -88,6 +88,13 @@ ropewalk_install_package() {
   command -v ptxas >/dev/null || $pip install "nvidia-cuda-nvcc==13.0.*"
 }
 
+# The compiler looks for ptxas in the folder of its own tools, too.
+ropewalk_link_ptxas() {
+  local found
+  found=$(find "$ropewalk_root/.venv/lib" -path '*/bin/ptxas' -type f 2>/dev/null | head -n 1)
+  [ -z "$found" ] || ln -sf "$found" "$ropewalk_root/build/bin/ptxas"
+}
+
 ropewalk_install_test_packages() {
   ropewalk_say "installing PyTorch and transformers into .venv (tests only)"
   local pip="$ropewalk_root/.venv/bin/python -m pip --disable-pip-version-check -q"
@@ -113,6 +120,7 @@ ropewalk_setup() {
   ropewalk_check_llvm
   ropewalk_build
   ropewalk_venv
+  ropewalk_link_ptxas
   if [ "${1:-}" = --tests ]; then
     ropewalk_pip stamp-tests ropewalk_install_test_packages
   fi

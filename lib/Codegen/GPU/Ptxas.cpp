@@ -6,10 +6,11 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// ptxas is looked for in $ROPEWALK_PTXAS, in $CUDA_HOME/bin and on the PATH. It
-// is not needed to make an artifact, since drivers assemble PTX themselves, but
-// where there is one its report goes into the manifest, and what it complains
-// about is an error.
+// ptxas is looked for in $ROPEWALK_PTXAS, in $CUDA_HOME/bin, on the PATH and in
+// the folder of the project's tools, where the set-up links one. It is not
+// needed to make an artifact, since drivers assemble PTX themselves, but where
+// there is one its report goes into the manifest, and what it complains about
+// is an error.
 //
 //===----------------------------------------------------------------------===//
 
@@ -22,12 +23,30 @@
 #include "llvm/Support/Program.h"
 #include "llvm/Support/Regex.h"
 #include <cstdlib>
+#include <dlfcn.h>
 
 using namespace mlir;
 using namespace ropewalk;
 using namespace ropewalk::codegen;
 
 namespace {
+
+/// The folder of the tools, seen from the binary that holds this code: a tool,
+/// or a shared library in the folder beside it. Empty if unknown.
+std::string findToolFolder() {
+  Dl_info info;
+  static const char anchor = 0;
+  if (!dladdr(&anchor, &info) || !info.dli_fname)
+    return "";
+  SmallString<128> path(info.dli_fname);
+  llvm::sys::fs::make_absolute(path);
+  llvm::sys::path::remove_filename(path);
+  if (llvm::sys::path::filename(path) == "lib") {
+    llvm::sys::path::remove_filename(path);
+    llvm::sys::path::append(path, "bin");
+  }
+  return std::string(path);
+}
 
 std::string findAssembler() {
   if (const char *path = std::getenv("ROPEWALK_PTXAS"))
@@ -39,6 +58,8 @@ std::string findAssembler() {
     if (auto found = llvm::sys::findProgramByName("ptxas", {folder}))
       return *found;
   if (auto found = llvm::sys::findProgramByName("ptxas"))
+    return *found;
+  if (auto found = llvm::sys::findProgramByName("ptxas", {findToolFolder()}))
     return *found;
   return "";
 }
