@@ -204,6 +204,10 @@ Val KernelBuilder::exp2(Val x) {
   return intrinsic("llvm.nvvm.ex2.approx.ftz.f32", x);
 }
 
+Val KernelBuilder::log2(Val x) {
+  return intrinsic("llvm.nvvm.lg2.approx.f", x);
+}
+
 Val KernelBuilder::reciprocal(Val x) { return f32(1.0) / x; }
 
 Val KernelBuilder::extendToF32(Val x) {

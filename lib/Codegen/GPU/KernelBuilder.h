@@ -104,6 +104,7 @@ public:
   Val toI32(Val x);
   /// 2^x to 2 units in the last place.
   Val exp2(Val x);
+  Val log2(Val x);
   Val reciprocal(Val x);
   /// bf16, f16 and f32 to f32.
   Val extendToF32(Val x);

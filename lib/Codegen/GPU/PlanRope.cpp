@@ -88,18 +88,19 @@ LogicalResult checkSupported(rope::AttentionOp op) {
   auto refuse = [&](StringRef what) {
     return op.emitOpError() << what << " is not supported on GPUs";
   };
-  if (op.getBias())
-    return refuse("'bias'");
   if (op.getInverseFrequencies())
     return refuse("'inverse_frequencies'");
   if (op.getQueryStart() || op.getKeyStart())
     return refuse("'query_start' or 'key_start'");
   if (op.getQueryPositions() || op.getKeyPositions())
     return refuse("'query_positions'");
+  SmallVector<Value> tensors = {op.getQuery(), op.getKey(), op.getValue(),
+                                op.getOutput()};
+  if (op.getBias())
+    tensors.push_back(op.getBias());
   if (op.getLse())
-    return refuse("the log-sum-exp output");
-  for (Value value : {Value(op.getQuery()), Value(op.getKey()),
-                      Value(op.getValue()), op.getOutput()})
+    tensors.push_back(op.getLse());
+  for (Value value : tensors)
     if (Type element = getElementTypeOrSelf(value.getType()); !element.isF32())
       return op.emitOpError() << "has an operand with elements of type "
                               << element << ", expected f32 on GPUs";
@@ -307,6 +308,26 @@ LogicalResult EntryPlanner::planAttention(rope::AttentionOp op) {
   attention.length = *lengthKind;
   for (const MapOperand &operand : operands)
     operand.addTo(launch, /*withPair=*/false);
+  if (Value bias = op.getBias()) {
+    FailureOr<Shape> shape = sizes.shape(bias);
+    FailureOr<unsigned> buffer = bufferOf(bias);
+    if (failed(shape) || failed(buffer))
+      return failure();
+    read(*buffer);
+    Shape strides = denseStrides(*shape);
+    for (unsigned dim : {0, 1})
+      launch.args.push_back(LaunchArg::i64(
+          (*shape)[dim] == SizeExpr(1) ? SizeExpr(0) : strides[dim]));
+    attention.hasBias = true;
+  }
+  if (op.getLse()) {
+    FailureOr<unsigned> buffer = addResultBuffer(op->getResult(1));
+    if (failed(buffer))
+      return failure();
+    launch.args.push_back(LaunchArg::pointer(*buffer));
+    launch.writes.push_back(*buffer);
+    attention.hasLogSumExp = true;
+  }
   launch.kernel = table.get("attention", attention);
   launch.grid[0] = {queryRows, attention.queries()};
   launch.grid[1] = {items * SizeExpr(heads), 1};

@@ -377,12 +377,9 @@ LogicalResult codegen::formKernels(ModuleOp module, LaunchPlan &plan) {
   OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
   auto kernels = gpu::GPUModuleOp::create(builder, module.getLoc(), "kernels");
   KernelTable table(kernels, plan);
-  bool hasTokens = llvm::any_of(functions[0].getArgumentTypes(), [](Type type) {
-    auto tensor = dyn_cast<RankedTensorType>(type);
-    return tensor && tensor.getRank() == 2 && tensor.isDynamicDim(1);
-  });
   for (bool isDecode : {false, true}) {
-    if (isDecode && !hasTokens)
+    // Without a number of new tokens there is nothing to specialize.
+    if (isDecode && !llvm::is_contained(plan.entries[0].sizes, kTokens))
       break;
     PlanEntry entry;
     entry.name = isDecode ? "decode" : "prefill";

@@ -8,8 +8,9 @@
 //
 // Shapes flow from arguments through tensor.dim, index arithmetic and
 // tensor.empty to the results of destination-passing operations. The first
-// dynamic size of an argument at dimension 0 is the batch, any other one is the
-// number of new tokens of an input or the capacity of a cache. A parameter's
+// dynamic size of an argument at dimension 0 is the batch, the next one of
+// an input is the number of new tokens, what follows (in a bias) and the one of
+// a cache is the number of slots. A parameter's
 // sizes may be 1 in the place of what they index, so they are symbols of their
 // own.
 //
@@ -58,7 +59,9 @@ LogicalResult SizeAnalysis::initialize() {
       else if (kind && kind != "weight" && dim == 0)
         shape.push_back(SizeExpr::symbol(kBatchSize));
       else if (kind && kind == "input")
-        shape.push_back(SizeExpr::symbol(kTokens));
+        shape.push_back(SizeExpr::symbol(
+            llvm::is_contained(shape, SizeExpr::symbol(kTokens)) ? kCapacity
+                                                                 : kTokens));
       else if (kind && kind == "cache")
         shape.push_back(SizeExpr::symbol(kCapacity));
       else

@@ -59,7 +59,8 @@ private:
   Vals fetchTile(Val pointer, Val base, Val firstSlot, int64_t dim);
   void putTile(ArrayRef<Val> tile, int64_t dim, int64_t pitch);
   void loadQueries(Val segment);
-  Vals computeScores();
+  Vals computeScores(Val firstSlot);
+  void addBias(MutableArrayRef<Val> scores, Val firstSlot);
   Vals visit(Val segment, Val firstSlot, Val keyPointer, Val masked,
              ArrayRef<Val> state);
   void writeOutput(ArrayRef<Val> state);
@@ -75,6 +76,7 @@ private:
 
   // Parameters.
   Vals queries, keys;
+  Val bias, biasItem, biasHead, logSumExp;
   Val value, out, heads, queryRows, keyRows, scale;
   std::optional<PerItemParam> offsets, positionOffsets, lengths;
   struct MapParam {
@@ -88,7 +90,7 @@ private:
   // Place of the block and the thread.
   Val thread, ty, tx, item, kvHead, row0, lastRow;
   /// First elements of the item and head in q and out, in K and in V.
-  Val queryBase, keyBase, valueBase;
+  Val queryBase, keyBase, valueBase, biasBase;
   /// Slots that hold keys are [lowSlot, highSlot).
   Val lowSlot, highSlot, positionOffset, firstPosition;
 };
@@ -122,6 +124,13 @@ void AttentionBuilder::declareParams() {
                       k.i64Param(prefix + "_item"),
                       k.i64Param(prefix + "_head")});
   }
+  if (kernel.hasBias) {
+    bias = k.pointerParam("bias", true);
+    biasItem = k.i64Param("bias_item");
+    biasHead = k.i64Param("bias_head");
+  }
+  if (kernel.hasLogSumExp)
+    logSumExp = k.pointerParam("lse", false);
 }
 
 void AttentionBuilder::locate() {
@@ -131,6 +140,8 @@ void AttentionBuilder::locate() {
   item = k.blockId(1) / heads;
   Val head = k.blockId(1) % heads;
   kvHead = head / kernel.headsPerKV;
+  if (kernel.hasBias)
+    biasBase = k.toI64(item) * biasItem + k.toI64(head) * biasHead;
   // Later tiles have more keys: they start first.
   row0 = (k.gridSize(0) - 1 - k.blockId(0)) * rows;
   lastRow = k.min(row0 + rows, queryRows) - 1 - row0;
@@ -243,7 +254,7 @@ void AttentionBuilder::loadQueries(Val segment) {
 }
 
 /// Four rows times two keys of scaled scores, in units of log2 e.
-Vals AttentionBuilder::computeScores() {
+Vals AttentionBuilder::computeScores(Val firstSlot) {
   Vals initial(8, k.f32(0.0));
   Vals scores = k.loop(
       k.i32(0), k.i32(dim), k.i32(4), initial, [&](Val at, ArrayRef<Val> in) {
@@ -271,7 +282,22 @@ Vals AttentionBuilder::computeScores() {
       score = tanh * k.f32(*kernel.softcap * M_LOG2E);
     }
   }
+  if (kernel.hasBias)
+    addBias(scores, firstSlot);
   return scores;
+}
+
+void AttentionBuilder::addBias(MutableArrayRef<Val> scores, Val firstSlot) {
+  for (int i = 0; i < 4; ++i) {
+    Val row = row0 + k.min(ty * 4 + i, lastRow);
+    Val rowBase = biasBase + k.toI64(row) * k.toI64(keyRows);
+    for (int j = 0; j < 2; ++j) {
+      // What lies beyond the last slot is masked.
+      Val slot = k.min(firstSlot + tx + 16 * j, keyRows - 1);
+      Val each = k.load(bias, rowBase + k.toI64(slot), k.f32Type());
+      scores[2 * i + j] = k.fma(each, k.f32(M_LOG2E), scores[2 * i + j]);
+    }
+  }
 }
 
 /// State: maximum and sum of four rows, then the outputs, row by row.
@@ -283,7 +309,7 @@ Vals AttentionBuilder::visit(Val segment, Val firstSlot, Val keyPointer,
   putTile(keyTile, dim, queryPitch);
   k.barrier();
   Vals valueTile = fetchTile(value, valueBase, firstSlot, valueDim);
-  Vals scores = computeScores();
+  Vals scores = computeScores(firstSlot);
   scores = k.ifElse(
       masked,
       [&] {
@@ -365,6 +391,12 @@ void AttentionBuilder::writeOutput(ArrayRef<Val> state) {
     Val inverse = k.select(sum > k.f32(0.0), k.reciprocal(sum), k.f32(0.0));
     Val row = ty * 4 + i;
     k.ifThen(row <= lastRow, [&] {
+      if (kernel.hasLogSumExp)
+        k.ifThen(tx == 0, [&] {
+          Val total = (state[i] + k.log2(sum)) * k.f32(M_LN2);
+          k.store(k.select(sum > k.f32(0.0), total, k.f32(-INFINITY)),
+                  logSumExp, queryBase + k.toI64(row0 + row));
+        });
       for (int64_t chunk = 0; chunk < chunks; ++chunk) {
         Val column = tx * width + chunk * 16 * width;
         Vals parts;
@@ -437,6 +469,8 @@ std::string AttentionKernel::key() const {
                     std::to_string(numParameters) + (causal ? " causal " : " ");
   if (softcap)
     key += "softcap" + std::to_string(*softcap) + " ";
+  key += hasBias ? "bias " : "";
+  key += hasLogSumExp ? "lse " : "";
   for (PerItem kind : {offset, positionOffset, length})
     key += std::to_string(static_cast<int>(kind));
   for (auto [index, segment] : llvm::enumerate(segments))

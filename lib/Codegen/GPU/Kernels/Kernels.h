@@ -209,6 +209,7 @@ struct AttentionKernel {
   int64_t headsPerKV = 1;
   bool causal = true;
   std::optional<double> softcap;
+  bool hasBias = false, hasLogSumExp = false;
   PerItem offset = PerItem::Absent, positionOffset = PerItem::Absent,
           length = PerItem::Absent;
 
@@ -221,7 +222,8 @@ struct AttentionKernel {
   /// Parameters: queries..., keys..., value, out; heads, queryRows, keyRows
   /// (i32); scale (f32: scale * log2 e, or scale / softcap); offset,
   /// positionOffset, length (if present); parameters: pointer, strides (i64) of
-  /// item and head.
+  /// item and head; the bias with strides of item and head, the log-sum-exp (if
+  /// there are).
   KernelInfo build(mlir::gpu::GPUModuleOp module, llvm::StringRef name) const;
 };
 
