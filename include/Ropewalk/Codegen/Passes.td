@@ -36,7 +36,7 @@ def FormKernelsPass : Pass<"rope-form-kernels", "::mlir::ModuleOp"> {
     Makes a `gpu.module @kernels` with one kernel for each structure among the
     module's root operations (contractions, loop nests, reductions, rotations,
     attention, updates of caches), and lists on every root operation the kernels
-    that it became: `rope.kernels` for many new tokens, `rope.decode_kernels`
+    that it became: `kernels` for many new tokens, `decode_kernels`
     for one. Kernels are keyed by structure and never by a parameter's value, a
     layer or a weight's name.
 

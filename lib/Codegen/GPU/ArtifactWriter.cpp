@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Install.h"
 #include "Ropewalk/Codegen/GPU/Artifact.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "llvm/Support/FileSystem.h"
@@ -270,6 +271,23 @@ LogicalResult writeFile(Location loc, const Twine &path, StringRef text) {
   return success();
 }
 
+/// Puts the host library beside the manifest. An artifact is complete without
+/// it for whoever links the runtime, hence only a warning where it is missing.
+LogicalResult copyHostLibrary(Location loc, StringRef directory) {
+  constexpr llvm::StringLiteral name = "libropewalk-host.so";
+  std::string source = findInstalledFolder("lib") + "/" + name.str();
+  if (!llvm::sys::fs::exists(source)) {
+    emitWarning(loc) << source
+                     << " was not found: the artifact is without its "
+                        "host library";
+    return success();
+  }
+  std::string target = (directory + "/" + name).str();
+  if (std::error_code code = llvm::sys::fs::copy_file(source, target))
+    return emitError(loc) << target << ": " << code.message();
+  return success();
+}
+
 } // namespace
 
 std::string codegen::manifestText(const LaunchPlan &plan,
@@ -288,7 +306,8 @@ LogicalResult codegen::writeArtifact(Location loc, StringRef directory,
   if (std::error_code code = llvm::sys::fs::create_directories(directory))
     return emitError(loc) << directory << ": " << code.message();
   // The manifest comes last: a directory that has one is complete.
-  if (failed(writeFile(loc, directory + "/kernels.ptx", ptx)))
+  if (failed(writeFile(loc, directory + "/kernels.ptx", ptx)) ||
+      failed(copyHostLibrary(loc, directory)))
     return failure();
   return writeFile(loc, directory + "/manifest.json",
                    manifestText(plan, model));

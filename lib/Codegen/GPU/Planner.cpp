@@ -206,7 +206,7 @@ void EntryPlanner::addLaunch(Operation *op, Launch launch) {
       entry.arguments[buffer.index].updated = true;
   }
   // For people and tests: which kernels an operation became.
-  StringRef attribute = isDecode ? "rope.decode_kernels" : "rope.kernels";
+  StringRef attribute = isDecode ? "decode_kernels" : "kernels";
   SmallVector<Attribute> names;
   if (auto old = op->getAttrOfType<ArrayAttr>(attribute))
     llvm::append_range(names, old);

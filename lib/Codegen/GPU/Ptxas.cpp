@@ -14,6 +14,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Install.h"
 #include "Ropewalk/Codegen/GPU/Artifact.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/Support/FileSystem.h"
@@ -23,30 +24,12 @@
 #include "llvm/Support/Program.h"
 #include "llvm/Support/Regex.h"
 #include <cstdlib>
-#include <dlfcn.h>
 
 using namespace mlir;
 using namespace ropewalk;
 using namespace ropewalk::codegen;
 
 namespace {
-
-/// The folder of the tools, seen from the binary that holds this code: a tool,
-/// or a shared library in the folder beside it. Empty if unknown.
-std::string findToolFolder() {
-  Dl_info info;
-  static const char anchor = 0;
-  if (!dladdr(&anchor, &info) || !info.dli_fname)
-    return "";
-  SmallString<128> path(info.dli_fname);
-  llvm::sys::fs::make_absolute(path);
-  llvm::sys::path::remove_filename(path);
-  if (llvm::sys::path::filename(path) == "lib") {
-    llvm::sys::path::remove_filename(path);
-    llvm::sys::path::append(path, "bin");
-  }
-  return std::string(path);
-}
 
 std::string findAssembler() {
   if (const char *path = std::getenv("ROPEWALK_PTXAS"))
@@ -59,7 +42,8 @@ std::string findAssembler() {
       return *found;
   if (auto found = llvm::sys::findProgramByName("ptxas"))
     return *found;
-  if (auto found = llvm::sys::findProgramByName("ptxas", {findToolFolder()}))
+  if (auto found =
+          llvm::sys::findProgramByName("ptxas", {findInstalledFolder("bin")}))
     return *found;
   return "";
 }
