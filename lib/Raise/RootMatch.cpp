@@ -155,7 +155,8 @@ LogicalResult Matcher::bindLoops(Operation *softmaxSum) {
     std::swap(weights, values);
 
   // Loops: rows are the weights' own, channels the values' own; the others are
-  // items and heads.
+  // items and heads. Heads that share all values are the weights' own too; the
+  // last of them is taken for the rows, which everything after would refute.
   std::optional<unsigned> rowLoop, channelLoop;
   SmallVector<unsigned> batchLoops;
   for (auto [loop, variable] : llvm::enumerate(variables)) {
@@ -163,15 +164,19 @@ LogicalResult Matcher::bindLoops(Operation *softmaxSum) {
       continue;
     bool ofWeights = elements.dependsOn(weights, variable);
     bool ofValues = elements.dependsOn(values, variable);
-    if (ofWeights == ofValues)
+    if (ofWeights == ofValues) {
       batchLoops.push_back(loop);
-    else if (ofWeights && !rowLoop)
+    } else if (ofWeights) {
+      if (rowLoop)
+        batchLoops.push_back(*rowLoop);
       rowLoop = loop;
-    else if (ofValues && !channelLoop)
+    } else {
+      if (channelLoop)
+        batchLoops.push_back(*channelLoop);
       channelLoop = loop;
-    else
-      rowLoop = std::nullopt;
+    }
   }
+  llvm::sort(batchLoops);
   if (!rowLoop || !channelLoop || batchLoops.size() > 2)
     return miss(root, "the product of weights and values is not a matrix "
                       "product with at most two batch dimensions");
