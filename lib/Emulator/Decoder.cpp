@@ -453,12 +453,15 @@ bool FunctionDecoder::decode(const InstructionSyntax &syntax, uint32_t id) {
 }
 
 bool FunctionDecoder::run() {
-  if (function.registers.size() * 128 > (size_t(1) << 28)) {
-    error = {"kernel '" + function.info.name + "' has too many registers",
+  layoutRegisters();
+  // A block of 32 warps then takes at most 2 GiB of the host.
+  if (program.registerBytes > (1 << 26)) {
+    error = {"kernel '" + function.info.name + "' declares " +
+                 std::to_string(function.registers.size()) +
+                 " registers, more than the emulator has room for",
              {1, 1}};
     return false;
   }
-  layoutRegisters();
   uint32_t alignment = std::max<uint32_t>(function.dynamicSharedAlignment, 16);
   program.dynamicSharedOffset =
       (function.info.staticSharedBytes + alignment - 1) / alignment * alignment;

@@ -111,9 +111,12 @@ bool Parser::parseBodyDirective() {
         isShared ? function->info.staticSharedBytes : function->info.localBytes;
     uint64_t offset = (uint64_t(end) + variable.alignment - 1) /
                       variable.alignment * variable.alignment;
-    if (variable.size > (1 << 24) || offset + variable.size > (1 << 24))
+    // What the hardware addresses; 1 MiB leaves room for any shared memory.
+    uint64_t limit = isShared ? 1 << 20 : 1 << 19;
+    if (variable.size > limit || offset + variable.size > limit)
       return failAt(variable.location, std::string(".") + name(variable.space) +
-                                           " variables take more than 16 MiB");
+                                           " variables take more than " +
+                                           std::to_string(limit) + " bytes");
     end = uint32_t(offset + variable.size);
     Name entry;
     entry.kind = Name::Address;
@@ -124,6 +127,9 @@ bool Parser::parseBodyDirective() {
                     "'" + variable.name + "' is declared twice");
     return expect(';', "after a variable");
   }
+  if (token.isDot("param"))
+    return fail(token, "'.param' in a function: calls of device functions are "
+                       "not supported");
   return fail(token,
               "unsupported directive " + describe(token) + " in a function");
 }
@@ -210,8 +216,9 @@ std::optional<Parser::Name> Parser::lookup(std::string_view text) {
     uint64_t offset =
         (function->info.staticSharedBytes + uint64_t(variable.alignment) - 1) /
         variable.alignment * variable.alignment;
-    if (variable.size > (1 << 24) || offset + variable.size > (1 << 24)) {
-      error = {"shared variables take more than 16 MiB", variable.location};
+    if (variable.size > (1 << 20) || offset + variable.size > (1 << 20)) {
+      error = {".shared variables take more than 1048576 bytes",
+               variable.location};
       return std::nullopt;
     }
     entry.offset = offset;

@@ -118,8 +118,9 @@ int SharedMemory::read(uint32_t warp, uint32_t address, uint32_t bytes,
         return int(other);
     }
     if (strong)
-      continue; // A strong read races with plain writes only; those see it
-                // as a read would be too strict for flags.
+      // A flag that is polled may be written at any time: strong reads leave
+      // no trace for later writers.
+      continue;
     if (readTime[word] != now) {
       readTime[word] = now;
       readers[word] = 0;

@@ -41,6 +41,9 @@ TEST(ParserTest, UnsupportedInstructionsAreNamed) {
             "8:1: 'fma.f32': expected a rounding mode");
   EXPECT_EQ(errorOfBody("call foo;"),
             "8:1: instruction 'call' is not supported");
+  EXPECT_EQ(errorOfBody("{ .param .b32 q; }"),
+            "8:3: '.param' in a function: calls of device functions are not "
+            "supported");
   EXPECT_EQ(errorOfBody("cvt.f16.f32 %h1, %r1;"),
             "8:1: 'cvt.f16.f32': narrowing conversion needs a rounding mode");
   EXPECT_EQ(errorOfBody("ld.shared::cluster.u32 %r1, [%r2];"),
