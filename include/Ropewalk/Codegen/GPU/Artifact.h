@@ -36,7 +36,8 @@ mlir::FailureOr<std::string> emitPTX(mlir::ModuleOp module,
 mlir::LogicalResult assemble(mlir::Location loc, llvm::StringRef ptx,
                              LaunchPlan &plan);
 
-/// Writes kernels.ptx and manifest.json to `directory`, which is created.
+/// Writes kernels.ptx, the host library and manifest.json to `directory`, which
+/// is created.
 /// `model` is the dictionary that describes the model, or null.
 mlir::LogicalResult writeArtifact(mlir::Location loc, llvm::StringRef directory,
                                   llvm::StringRef ptx, const LaunchPlan &plan,
