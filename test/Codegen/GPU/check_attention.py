@@ -115,6 +115,9 @@ def main() -> None:
         # One new token: decode.
         (self_extend, {"group": grid([[4]]), "window": grid([[16]])}, 2, 4, 2, 1, 90, 64, 64, 64, [77, 31], [78, 32], [0, -3], {}),
         (rerope, {"window": grid([[9]])}, 1, 7, 1, 1, 40, 64, 64, 64, [39], [40], [0], {"lse": True}),
+        # Positions beyond the low table.
+        (self_extend, {"group": grid([[5]]), "window": grid([[13]])}, 2, 2, 1, 40, 40, 32, 32, 32, [0, 0], [40, 40],
+         [4090, 12345678], {}),
         # Not causal, softcap, bias.
         (identity, {}, 1, 2, 1, 20, 37, 32, 32, 32, [0], [30], [0], {"causal": False}),
         (self_extend, {"group": grid([[2]]), "window": grid([[4]])}, 1, 2, 1, 20, 20, 32, 32, 32, [0], [20], [0],
