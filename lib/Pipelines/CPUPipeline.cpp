@@ -122,7 +122,8 @@ namespace {
 /// Runs the pipeline; the error is the first diagnostic.
 runtime::Status lower(ModuleOp module, const CPUProgramOptions &options) {
   CPUPipelineOptions pipeline;
-  pipeline.vectorBytes = hostVectorBytes();
+  pipeline.vectorBytes =
+      options.vectorBytes ? options.vectorBytes : hostVectorBytes();
   pipeline.tileAttention = options.tileAttention;
   PassManager manager(module.getContext(), ModuleOp::getOperationName());
   buildCPUPipeline(manager, pipeline);

@@ -284,8 +284,7 @@ SmallVector<Value> AttentionEmitter::parameters(OpBuilder &b, Value item,
     Value axes[] = {item, head, pair};
     for (int64_t axis = 0; axis < tensorType.getRank(); ++axis)
       indices.push_back(broadcastIndex(b, loc, operand, axis, axes[axis]));
-    values.push_back(
-        toIndex(b, loc, tensor::ExtractOp::create(b, loc, operand, indices)));
+    push(tensor::ExtractOp::create(b, loc, operand, indices));
   }
   return values;
 }

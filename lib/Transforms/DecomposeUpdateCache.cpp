@@ -7,7 +7,9 @@
 //===----------------------------------------------------------------------===//
 //
 // Items have offsets of their own, so each is one insertion of a slice; where
-// the offset is a scalar all items are one insertion.
+// the offset is a scalar all items are one insertion. Offsets that break the
+// operation's contract are moved to the nearest slots that exist, so that
+// compiled code never writes outside of the cache.
 //
 //===----------------------------------------------------------------------===//
 
@@ -35,8 +37,16 @@ Value decompose(OpBuilder &b, rope::UpdateCacheOp op) {
   SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(b, loc, rows);
   SmallVector<OpFoldResult> zeros(4, b.getIndexAttr(0));
   SmallVector<OpFoldResult> ones(4, b.getIndexAttr(1));
+  Value count = getValueOrCreateConstantIndexOp(b, loc, sizes[2]);
+  Value capacity = tensor::DimOp::create(b, loc, op.getCache(), 2);
+  count = arith::MinSIOp::create(b, loc, count, capacity);
+  sizes[2] = count;
+  Value last = arith::SubIOp::create(b, loc, capacity, count);
   auto slot = [&](OpBuilder &b, Value value) -> OpFoldResult {
-    return arith::IndexCastOp::create(b, loc, b.getIndexType(), value)
+    Value index = arith::IndexCastOp::create(b, loc, b.getIndexType(), value);
+    index = arith::MinSIOp::create(b, loc, index, last);
+    return arith::MaxSIOp::create(b, loc, index,
+                                  arith::ConstantIndexOp::create(b, loc, 0))
         .getResult();
   };
   if (!isa<RankedTensorType>(offset.getType())) {

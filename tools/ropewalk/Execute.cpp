@@ -39,7 +39,8 @@ namespace {
 constexpr llvm::StringLiteral usage =
     "usage: ropewalk execute FILE [--entry NAME] [--in NAME=FILE.npy ...]\n"
     "                        [--out DIR] [--threads N] [--repeat N]\n"
-    "                        [--definition] [--llvm-ir FILE]\n"
+    "                        [--definition] [--vector-bytes N]\n"
+    "                        [--llvm-ir FILE]\n"
     "\n"
     "Compiles the MLIR module FILE for this machine and calls one of its\n"
     "functions.\n"
@@ -52,6 +53,8 @@ constexpr llvm::StringLiteral usage =
     "  --threads N        threads of a run (default: one for each processor)\n"
     "  --repeat N         run N times and print each time in seconds\n"
     "  --definition       use the definition of attention, not the tiled code\n"
+    "  --vector-bytes N   bytes of a vector of the tiled code: 16, 32 or 64\n"
+    "                     (default: what this machine has)\n"
     "  --llvm-ir FILE     write the optimized LLVM IR\n";
 
 /// A tensor read from a file, aligned.
@@ -175,7 +178,7 @@ writeTensor(StringRef path, ElementType type,
 struct Request {
   StringRef file, entry, output, llvmIR;
   llvm::StringMap<StringRef> inputs;
-  unsigned threads = 0, repeat = 1;
+  unsigned threads = 0, repeat = 1, vectorBytes = 0;
   bool isTimed = false;
   bool definition = false;
 };
@@ -191,6 +194,7 @@ ropewalk::runtime::Status execute(const Request &request) {
   ropewalk::CPUProgramOptions options;
   options.threads = request.threads;
   options.tileAttention = !request.definition;
+  options.vectorBytes = request.vectorBytes;
   std::string ir;
   if (!request.llvmIR.empty())
     options.llvmIR = &ir;
@@ -304,13 +308,16 @@ int executeMain(int argc, char **argv) {
       if (name.empty() || path.empty())
         return fail("--in expects NAME=FILE.npy, got '" + value + "'");
       request.inputs[name] = path;
-    } else if (argument == "--threads" || argument == "--repeat") {
+    } else if (argument == "--threads" || argument == "--repeat" ||
+               argument == "--vector-bytes") {
       unsigned number;
       if (value.getAsInteger(10, number) || number > 4096)
         return fail(argument + " expects a number up to 4096, got '" + value +
                     "'");
       if (argument == "--threads")
         request.threads = number;
+      else if (argument == "--vector-bytes")
+        request.vectorBytes = number;
       else
         request.repeat = std::max(1u, number), request.isTimed = true;
     } else {

@@ -49,6 +49,9 @@ struct CPUProgramOptions {
   unsigned threads = 0;
   /// Tiled vector code for attention; its definition otherwise.
   bool tileAttention = true;
+  /// Bytes of the vectors of tiled code: 16, 32 or 64; 0 is what this machine
+  /// has.
+  unsigned vectorBytes = 0;
   /// LLVM's level, 0 to 3.
   unsigned optimizationLevel = 3;
   /// If set, receives the optimized LLVM IR.

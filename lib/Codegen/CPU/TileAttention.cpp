@@ -501,7 +501,6 @@ State TiledAttention::softmax(State state, const Bounds &bounds, Value firstKey,
   int64_t width = tiles.width;
   Value zero = index(0), keys = index(tiles.keys);
   Type i32 = b.getI32Type();
-  auto vectorType = VectorType::get({width}, f32);
   Value lowest = arith::ConstantOp::create(
       b,
       b.getFloatAttr(f32, APFloat::getLargest(f32.getFloatSemantics(), true)));
@@ -571,7 +570,6 @@ State TiledAttention::softmax(State state, const Bounds &bounds, Value firstKey,
         now.correction = set(correction, now.correction, {r});
         return now.list();
       });
-  (void)vectorType;
   return State::from(next);
 }
 
@@ -795,15 +793,18 @@ struct TileAttentionPass final
     tiles.queries = tileQueries;
     tiles.keys = tileKeys;
     if (vectorBytes != 16 && vectorBytes != 32 && vectorBytes != 64) {
-      getOperation()->emitError("vector-bytes must be 16, 32 or 64, got ")
-          << vectorBytes;
+      emitError(getOperation()->getLoc(),
+                "vector-bytes must be 16, 32 or 64, got ")
+          << vectorBytes.getValue();
       return signalPassFailure();
     }
     if (tiles.queries <= 0 || tiles.queries % 8 || tiles.keys <= 0 ||
         tiles.keys % (2 * tiles.width)) {
-      getOperation()->emitError("tile-queries must be a multiple of 8 and "
-                                "tile-keys a multiple of ")
-          << 2 * tiles.width << ", got " << tileQueries << " and " << tileKeys;
+      emitError(getOperation()->getLoc(),
+                "tile-queries must be a multiple of 8 and "
+                "tile-keys a multiple of ")
+          << 2 * tiles.width << ", got " << tileQueries.getValue() << " and "
+          << tileKeys.getValue();
       return signalPassFailure();
     }
     SmallVector<rope::AttentionOp> ops;
