@@ -161,6 +161,20 @@ TEST_F(ArtifactProgramTest, RunsAPlan) {
   EXPECT_EQ(high, makeRotaryTable(frequencies, 2, 1, true));
 }
 
+/// A result outlives its last use in the plan: later temporaries leave it
+/// alone.
+TEST_F(ArtifactProgramTest, ResultsLiveToTheEnd) {
+  std::string text = chainManifest(3);
+  std::string from = R"("buffer":7}],"buffers")";
+  ASSERT_NE(text.find(from), text.npos);
+  load(text.replace(text.find(from), from.size(), R"("buffer":4}],"buffers")"));
+  ASSERT_TRUE(program) << error;
+  Result<std::vector<float>> y = run(64);
+  ASSERT_TRUE(y) << messageOf(y);
+  for (size_t i = 0; i < y->size(); ++i)
+    EXPECT_EQ((*y)[i], static_cast<float>(i) + 1);
+}
+
 TEST_F(ArtifactProgramTest, KeepsAndGrowsTheArena) {
   load(chainManifest(3));
   ASSERT_TRUE(program) << error;
