@@ -56,6 +56,10 @@ ROPEWALK_API const char *ropewalk_last_error(void);
 /** Releases a text that a function of this header allocated. Null is allowed. */
 ROPEWALK_API void ropewalk_string_free(char *text);
 
+/** Loads a dialect plugin of MLIR, for everything that this process compiles
+    later: position maps of its own can then be named in options. */
+ROPEWALK_API int ropewalk_load_plugin(const char *path);
+
 /*===----------------------------------------------------------------------===*\
 |* Models
 \*===----------------------------------------------------------------------===*/

@@ -9,6 +9,7 @@
 #include "Support.h"
 
 #include "Ropewalk-c/Ropewalk.h"
+#include "Ropewalk/Pipelines/Registration.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -30,6 +31,15 @@ const char *ropewalk_version(void) { return ROPEWALK_VERSION; }
 const char *ropewalk_last_error(void) { return lastError().c_str(); }
 
 void ropewalk_string_free(char *text) { std::free(text); }
+
+int ropewalk_load_plugin(const char *path) {
+  if (!path)
+    return capi::fail(Error("argument 'path': expected a text, got null"));
+  if (llvm::Error error = loadDialectPlugin(path))
+    return capi::fail(
+        Error("plugin '", path, "': ", llvm::toString(std::move(error))));
+  return ROPEWALK_OK;
+}
 
 int capi::fail(const Error &error) {
   lastError() = error.message();

@@ -12,7 +12,7 @@ kind that went in.
 """
 
 from ._attention import attention
-from ._library import CancelledError, RopewalkError, library_path, set_threads, version
+from ._library import CancelledError, RopewalkError, library_path, load_plugin, set_threads, version
 from ._maps import Identity, PositionMap, ReRoPE, Segments, SelfExtend, Sliding
 from ._model import Model, compile_model, import_model, load
 from ._rotary import Rotary
@@ -35,6 +35,7 @@ __all__ = [
     "import_model",
     "library_path",
     "load",
+    "load_plugin",
     "set_threads",
     "version",
 ]

@@ -44,6 +44,7 @@ _OUT = ctypes.POINTER(ctypes.c_void_p)
 _SIZE = ctypes.c_int64
 
 _FUNCTIONS = {
+    "ropewalk_load_plugin": (_TEXT,),
     "ropewalk_import": (_TEXT, _OUT),
     "ropewalk_compile": (_TEXT, _TEXT, _TEXT),
     "ropewalk_map_compose": (_TEXT, _TEXT, _OUT),
@@ -123,6 +124,15 @@ def call(name: str, *arguments: object) -> None:
         return
     message = lib.ropewalk_last_error().decode(errors="replace")
     raise (CancelledError if status == 2 else RopewalkError)(message)
+
+
+def load_plugin(path: str | os.PathLike[str]) -> None:
+    """Loads a dialect plugin of MLIR, for everything that is compiled later.
+
+    Its position maps can then be used as ``Segments("#dialect.map<...>")``. Raises
+    RopewalkError.
+    """
+    call("ropewalk_load_plugin", os.fsencode(path))
 
 
 def call_for_text(name: str, *arguments: object) -> str:

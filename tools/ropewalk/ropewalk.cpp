@@ -12,6 +12,8 @@
 
 #include "Subcommands.h"
 
+#include "Ropewalk/Pipelines/Registration.h"
+
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/InitLLVM.h"
@@ -36,11 +38,28 @@ static void printUsage(llvm::raw_ostream &os) {
   for (const Subcommand &subcommand : subcommands)
     os << "  " << llvm::left_justify(subcommand.name, 10) << subcommand.summary
        << "\n";
-  os << "\n'ropewalk SUBCOMMAND --help' tells more.\n";
+  os << "\n'ropewalk SUBCOMMAND --help' tells more.\n"
+        "\n  --load-dialect-plugin=FILE  before SUBCOMMAND: loads an MLIR "
+        "plugin, "
+        "with\n                              position maps of its own for "
+        "example\n";
 }
 
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
+  constexpr llvm::StringLiteral pluginFlag = "--load-dialect-plugin=";
+  while (argc > 1 && llvm::StringRef(argv[1]).starts_with(pluginFlag)) {
+    llvm::StringRef path =
+        llvm::StringRef(argv[1]).drop_front(pluginFlag.size());
+    if (llvm::Error error = ropewalk::loadDialectPlugin(path)) {
+      llvm::errs() << "ropewalk: plugin '" << path
+                   << "': " << llvm::toString(std::move(error)) << "\n";
+      return 1;
+    }
+    argv[1] = argv[0];
+    --argc;
+    ++argv;
+  }
   if (argc < 2) {
     printUsage(llvm::errs());
     return 2;

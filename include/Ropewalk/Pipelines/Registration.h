@@ -9,6 +9,9 @@
 #ifndef ROPEWALK_PIPELINES_REGISTRATION_H
 #define ROPEWALK_PIPELINES_REGISTRATION_H
 
+#include "llvm/ADT/StringRef.h"
+#include "llvm/Support/Error.h"
+
 namespace mlir {
 class DialectRegistry;
 } // namespace mlir
@@ -22,8 +25,14 @@ void registerDialects(mlir::DialectRegistry &registry);
 void registerPasses();
 
 /// Everything that a process which compiles needs: the project's dialects and
-/// upstream's, with their interfaces and translations.
+/// upstream's, with their interfaces and translations, and those of the plugins
+/// loaded so far.
 void registerAll(mlir::DialectRegistry &registry);
+
+/// Loads a dialect plugin of MLIR for all later calls of registerAll in this
+/// process; a plugin with position maps needs nothing else. The library stays
+/// loaded. Thread-safe.
+llvm::Error loadDialectPlugin(llvm::StringRef path);
 
 } // namespace ropewalk
 

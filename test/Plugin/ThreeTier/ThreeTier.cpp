@@ -39,11 +39,16 @@ void tiers::TiersDialect::initialize() {
       >();
 }
 
+// A back end makes parameters run-time values: kDynamic stands for one.
+static std::optional<int64_t> constantOrRunTime(int64_t value) {
+  return ShapedType::isDynamic(value) ? std::nullopt : std::optional(value);
+}
+
 SmallVector<MapParameter> tiers::ThreeAttr::getMapParameters() const {
-  return {{"near", getNear(), 0},
-          {"middle", getMiddle(), 0},
-          {"g", getG(), 1},
-          {"h", getH(), 1}};
+  return {{"near", constantOrRunTime(getNear()), 0},
+          {"middle", constantOrRunTime(getMiddle()), 0},
+          {"g", constantOrRunTime(getG()), 1},
+          {"h", constantOrRunTime(getH()), 1}};
 }
 
 SmallVector<Segment> tiers::ThreeAttr::getSegments() const {
