@@ -1,1 +1,0 @@
-// Stands for sources that are not there yet.
