@@ -75,7 +75,8 @@ class Case:
     """One attention; arrays are made from the seed of its name.
 
     parameters: name -> int (constant in the map) or array (an operand). offset,
-    position, length: None, int (scalar operand) or list (tensor operand).
+    position, length: None, int (scalar operand) or list (tensor operand). explicit:
+    batch size of query_positions and key_positions with gaps and repetitions.
     """
 
     rule: Rule = identity
@@ -96,6 +97,7 @@ class Case:
     length: object = None
     query_start: int | None = None
     key_start: int | None = None
+    explicit: int | None = None
     bias: tuple[int, int] | None = None
     infinite_bias: bool = False
     softcap: float | None = None
@@ -201,6 +203,12 @@ CASES = {
         key_start=3,
         length=44,
     ),
+    "explicit-positions": Case(
+        self_extend, SE, {"group": 4, "window": 7}, batch=2, explicit=2, length=[24, 20]
+    ),
+    "explicit-positions-shared": Case(
+        sliding, "#rope.sliding<window = {window}>", {"window": 5}, batch=2, explicit=1
+    ),
     "rerope": Case(rerope, "#rope.rerope<window = {window}>", {"window": 9}),
     "sliding": Case(
         sliding, "#rope.sliding<window = {window}>", {"window": 9}, queries=300, keys=300
@@ -295,6 +303,10 @@ class Problem:
             value = getattr(case, operand)
             if value is not None:
                 self.inputs[operand] = np.array(value, dtype=np.int64)
+        if case.explicit:
+            for name, count in (("queries_at", case.queries), ("keys_at", case.keys)):
+                steps = rng.integers(0, 3, (case.explicit, count))
+                self.inputs[name] = rng.permuted(np.cumsum(steps, axis=1) - 2, axis=1)
         for key, value in case.parameters.items():
             if isinstance(value, np.ndarray):
                 self.inputs[key] = value.astype(np.int64)
@@ -351,6 +363,9 @@ class Problem:
             )
         if case.frequencies:
             clauses += f"inverse_frequencies(%frequencies : {types['frequencies']}) "
+        for word, name in [("query_positions", "queries_at"), ("key_positions", "keys_at")]:
+            if case.explicit:
+                clauses += f"{word}(%{name} : {types[name]}) "
         constants = ""
         for word in ("query_start", "key_start"):
             if getattr(case, word) is not None:
@@ -409,11 +424,15 @@ class Problem:
             if case.frequencies:
                 f = self.inputs["frequencies"][kv % case.frequencies]
             i = offsets[b] + (case.query_start or 0) + r + shifts[b]
+            if case.explicit:
+                i = int(self.inputs["queries_at"][b % case.explicit, r])
             values = [self.values(b, kv, pair) for pair in range(pairs)]
             scores, columns = [], []
             for column in range(case.keys):
                 slot = (case.key_start or 0) + column
                 j = slot + shifts[b]
+                if case.explicit:
+                    j = int(self.inputs["keys_at"][b % case.explicit, column])
                 if slot >= self.lengths[b] or i < 0 or j < 0 or (case.causal and j > i):
                     continue
                 places = [case.rule(i, j, p) for p in values]
