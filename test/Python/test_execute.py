@@ -196,6 +196,11 @@ GOOD = """func.func @f(%x: tensor<?x4xf32> {rope.name = "x"}, %y: tensor<?x4xf32
             {n: np.zeros((2, 4), np.float32) for n in "xyz"},
             "'f' has no argument 'z'",
         ),
+        (
+            "func.func private @elsewhere()\nfunc.func @f() { call @elsewhere() : () -> () return }",
+            {},
+            "cannot link the compiled code: Symbols not found: [ elsewhere ]",
+        ),
         ("func.func private @f()", {}, "the module has no public function with a body"),
         ("func.func @f(", {}, "is no valid module"),
         (

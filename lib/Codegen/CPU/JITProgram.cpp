@@ -250,6 +250,11 @@ ropewalk::createJITProgram(std::unique_ptr<llvm::MemoryBuffer> object,
                  .create();
   if (!jit)
     return Error("cannot set up the linker: ", text(jit.takeError()));
+  // Which symbols are missing is reported to the session, not to the caller.
+  std::string missing;
+  (*jit)->getExecutionSession().setErrorReporter([&](llvm::Error error) {
+    missing += (missing.empty() ? "" : "; ") + text(std::move(error));
+  });
   llvm::orc::SymbolMap symbols;
   for (const ProvidedSymbol &symbol : providedSymbols())
     symbols[(*jit)->mangleAndIntern(symbol.name)] = {
@@ -264,11 +269,15 @@ ropewalk::createJITProgram(std::unique_ptr<llvm::MemoryBuffer> object,
   std::vector<JITProgram::Function> functions;
   for (const EntrySignature &signature : signatures) {
     auto address = (*jit)->lookup("ropewalk_entry_" + signature.name);
-    if (!address)
+    if (!address) {
+      std::string reason = text(address.takeError());
       return Error("cannot link the compiled code: ",
-                   text(address.takeError()));
+                   missing.empty() ? reason : missing);
+    }
     functions.push_back(address->toPtr<JITProgram::Function>());
   }
+  (*jit)->getExecutionSession().setErrorReporter(
+      [](llvm::Error error) { llvm::consumeError(std::move(error)); });
   return std::unique_ptr<runtime::Program>(std::make_unique<JITProgram>(
       std::move(*jit), std::move(signatures), std::move(functions), threads,
       std::move(description)));
