@@ -75,12 +75,15 @@ private:
   mlir::LogicalResult planElementwise(mlir::linalg::LinalgOp op);
   mlir::LogicalResult planReduction(mlir::linalg::LinalgOp op);
 
-  // PlanRope.cpp
+  // PlanAttention.cpp
   mlir::LogicalResult planAttention(rope::AttentionOp op);
+
+  // PlanRope.cpp
   mlir::LogicalResult planUpdateCache(rope::UpdateCacheOp op);
   mlir::FailureOr<PerItem> perItem(mlir::Value value, Launch &launch);
   unsigned tableOf(rope::RotaryAttr rotary, int64_t unit);
 
+  friend class AttentionPlanner;
   friend class NestPlanner;
 
   mlir::func::FuncOp function;

@@ -14,7 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-VOCABULARY, HIDDEN, INNER, LAYERS, HEADS, KV_HEADS, SIZE = 101, 72, 100, 2, 6, 2, 12 * 2
+VOCABULARY, HIDDEN, INNER, LAYERS = 101, 72, 100, 2
+# Query heads, KV heads and head dimension by type of weights.
+HEADS, KV_HEADS, SIZE = 0, 0, 0
+ATTENTION = {"F32": (6, 2, 24), "BF16": (7, 1, 64), "F16": (4, 2, 128)}
 THETA, EPSILON = 10000.0, 1e-5
 GROUP, WINDOW = 3, 7
 
@@ -118,6 +121,7 @@ def forward(w: dict[str, np.ndarray], ids: np.ndarray, extended: bool) -> np.nda
 
 
 def main() -> None:
+    global HEADS, KV_HEADS, SIZE
     source, target, directory = sys.argv[1], "emulate:" + sys.argv[2], Path(sys.argv[3])
     sys.path.insert(0, source + "/python")
     import ropewalk
@@ -131,21 +135,30 @@ def main() -> None:
         assert error < 5e-6, (what, error)
         worst = max(worst, error)
 
-    for dtype in ("F32", "BF16", "F16"):
+    def tokens(count: int) -> np.ndarray:
+        return rng.integers(0, VOCABULARY, count)
+
+    for dtype, (HEADS, KV_HEADS, SIZE) in ATTENTION.items():
         model_directory = directory / dtype
         weights = write(model_directory, dtype)
         for extended in (True, False):
             position_map = ropewalk.SelfExtend(GROUP, WINDOW) if extended else None
             with ropewalk.load(model_directory, position_map=position_map, target=target, capacity=8) as model:
-                rows = [rng.integers(0, VOCABULARY, length) for length in (67, 31)]
+                rows = [tokens(67), tokens(31)]
                 got = model.logits([list(map(int, row)) for row in rows])
                 for index, row in enumerate(rows):
                     compare(np.asarray(got[index])[: len(row)], forward(weights, row, extended), f"{dtype} batch")
-                ids = rng.integers(0, VOCABULARY, 45)
+                # The batch goes on by one token: the shorter row is padded on the left.
+                more = [np.append(row, tokens(1)) for row in rows]
+                got = model.append([[int(row[-1])] for row in more], rows="all")
+                for index, row in enumerate(more):
+                    compare(np.asarray(got[index]), forward(weights, row, extended)[-1:], f"{dtype} padded")
+                # Long enough for several parts of the keys.
+                ids = tokens(273)
                 want = forward(weights, ids, extended)
                 model.truncate()
                 start = 0
-                for chunk in (29, 9, *[1] * 7):
+                for chunk in (259, 10, *[1] * 4):
                     got = model.append([list(map(int, ids[start : start + chunk]))], rows="all")
                     compare(np.asarray(got)[0], want[start : start + chunk], f"{dtype} at {start}")
                     start += chunk

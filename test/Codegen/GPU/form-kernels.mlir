@@ -12,12 +12,14 @@
 // CHECK-SAME: , kernels = ["rotate_0", "rotate_1", "attention_0"]
 // CHECK: gpu.module @kernels
 // Shared memory is the only global state.
-// CHECK-COUNT-4: llvm.mlir.global internal @attention_0_shared{{[0-9]+}}() {addr_space = 3
+// CHECK-COUNT-10: llvm.mlir.global internal @{{.*}}_shared{{[0-9]+}}() {addr_space = 3
 // CHECK-NOT: llvm.mlir.global
 // CHECK: llvm.func @rotate_0(%{{[^:]+}}: !llvm.ptr<1> {llvm.align = 16 : i64, llvm.noalias, llvm.readonly}
 // CHECK-SAME: nvvm.kernel, nvvm.reqntid = array<i32: 256, 1, 1>
 // CHECK: llvm.func @rotate_1
 // CHECK: llvm.func @attention_0
+// CHECK: llvm.func @decode_attention_0
+// CHECK: llvm.func @merge_0
 // CHECK-NOT: llvm.func
 #rotary = #rope.rotary<theta = 10000.0, dim = 16>
 func.func @share(

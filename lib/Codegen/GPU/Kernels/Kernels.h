@@ -187,8 +187,6 @@ struct RotateKernel {
           length = PerItem::Absent;
 
   static constexpr unsigned kThreads = 256;
-  /// Pairs (or unrotated elements) that a thread handles.
-  unsigned vector() const;
   /// Threads for each row of D elements.
   int64_t threadsPerRow() const;
 
@@ -224,6 +222,44 @@ struct AttentionKernel {
   /// positionOffset, length (if present); parameters: pointer, strides (i64) of
   /// item and head; the bias with strides of item and head, the log-sum-exp (if
   /// there are).
+  KernelInfo build(mlir::gpu::GPUModuleOp module, llvm::StringRef name) const;
+};
+
+/// Attention of one query for each item, from un-rotated queries and keys, over
+/// parts of the keys: the query heads of a KV head are the rows of a tile, and
+/// every block leaves the un-normalized output of its part.
+struct DecodeAttentionKernel {
+  AttentionKernel attention;
+  llvm::SmallVector<mlir::AffineMap> queryMaps, keyMaps;
+  int64_t rotaryDim = 0;
+  llvm::SmallVector<bool> byPair;
+
+  /// Slots of a part.
+  static constexpr int64_t kPartSlots = 256;
+  /// Query heads of a KV head that fit into a tile.
+  static constexpr int64_t kMaximumRows = 64;
+  int64_t rows() const {
+    int64_t heads = attention.headsPerKV;
+    return heads <= 16 ? 16 : heads <= 32 ? 32 : 64;
+  }
+
+  std::string key() const;
+  /// Parameters: query, key, value; partial [items, heads, parts, Dv] and its
+  /// statistics [items, heads, parts, 2] (maximum and sum, in units of log2 e);
+  /// low, high; heads, keyRows (i32); scale (f32); offset, positionOffset,
+  /// length (if present); for each parameter pointer and strides (i64). The
+  /// grid is parts x (items * KV heads).
+  KernelInfo build(mlir::gpu::GPUModuleOp module, llvm::StringRef name) const;
+};
+
+/// Merges the parts of DecodeAttentionKernel.
+struct MergeKernel {
+  int64_t valueDim = 0;
+  static constexpr unsigned kThreads = 256;
+
+  std::string key() const { return "merge " + std::to_string(valueDim); }
+  /// Parameters: partial, statistics, out; parts (i32). One block for each item
+  /// and head.
   KernelInfo build(mlir::gpu::GPUModuleOp module, llvm::StringRef name) const;
 };
 
