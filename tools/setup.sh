@@ -12,7 +12,7 @@ ropewalk_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 ropewalk_llvm=/usr/lib/llvm-22
 ropewalk_packages=(
   llvm-22 llvm-22-dev libmlir-22-dev mlir-22-tools clang-22 lld-22 libomp-22-dev
-  cmake ninja-build libdnnl-dev nlohmann-json3-dev libgtest-dev libzstd-dev
+  cmake ninja-build nlohmann-json3-dev libgtest-dev libzstd-dev
   libedit-dev zlib1g-dev libxml2-dev libcurl4-openssl-dev
   python3 python3-venv python3-dev binutils)
 
@@ -29,7 +29,7 @@ ropewalk_missing_packages() {
 
 ropewalk_install_packages() {
   command -v dpkg-query >/dev/null || ropewalk_fail \
-    "this is not a Debian system: install LLVM and MLIR 22.1 (shared libraries), clang 22, lld 22, cmake, ninja, oneDNN, nlohmann-json and googletest by hand, then run cmake"
+    "this is not a Debian system: install LLVM and MLIR 22.1 (shared libraries), clang 22, lld 22, libomp 22, cmake, ninja, nlohmann-json and googletest by hand, then run cmake"
   local missing
   missing=$(ropewalk_missing_packages)
   [ -n "$missing" ] || return 0
