@@ -36,10 +36,11 @@ ROPEWALK_HOST_API const char *ropewalk_host_last_error(void);
     GPU number `ordinal` through libcuda. `capacity` is the number of cache
     slots at the beginning (they grow), `chunk` the longest piece of a sequence
     that runs at once; 0 means 512 for both. */
-ROPEWALK_HOST_API int
-ropewalk_host_open(const char *artifact, const char *weights,
-                   RopewalkDevice *device, int ordinal, int64_t capacity,
-                   int64_t chunk, RopewalkHost **host);
+ROPEWALK_HOST_API int ropewalk_host_open(const char *artifact,
+                                         const char *weights,
+                                         RopewalkDevice *device, int ordinal,
+                                         int64_t capacity, int64_t chunk,
+                                         RopewalkHost **host);
 
 /** Releases a handle and its device. Null is allowed. */
 ROPEWALK_HOST_API void ropewalk_host_close(RopewalkHost *host);
@@ -50,7 +51,8 @@ ROPEWALK_HOST_API const char *ropewalk_host_device(RopewalkHost *host);
 /** Ids are in [0, this). */
 ROPEWALK_HOST_API int64_t ropewalk_host_vocabulary(RopewalkHost *host);
 
-/** Sets a run-time parameter of the position map: i64, dense, of `rank` sizes. */
+/** Sets a run-time parameter of the position map: i64, dense, of `rank` sizes.
+ */
 ROPEWALK_HOST_API int ropewalk_host_parameter(RopewalkHost *host,
                                               const char *name,
                                               const int64_t *values,

@@ -53,7 +53,8 @@ ROPEWALK_API const char *ropewalk_version(void);
     Valid until the thread's next call of a function of this header. */
 ROPEWALK_API const char *ropewalk_last_error(void);
 
-/** Releases a text that a function of this header allocated. Null is allowed. */
+/** Releases a text that a function of this header allocated. Null is allowed.
+ */
 ROPEWALK_API void ropewalk_string_free(char *text);
 
 /** Loads a dialect plugin of MLIR, for everything that this process compiles
@@ -69,10 +70,10 @@ ROPEWALK_API int ropewalk_load_plugin(const char *path);
     with ropewalk_string_free. Reads only headers of weights. */
 ROPEWALK_API int ropewalk_import(const char *directory, char **mlir);
 
-/** Compiles a model directory into an artifact, the directory `output`. Options:
-      "target": "sm_80" (default) or another chip
-      "maps":   position maps, one text or an array with one for each layer;
-                default: the model's own attention */
+/** Compiles a model directory into an artifact, the directory `output`.
+   Options: "target": "sm_80" (default) or another chip "maps":   position maps,
+   one text or an array with one for each layer; default: the model's own
+   attention */
 ROPEWALK_API int ropewalk_compile(const char *directory, const char *options,
                                   const char *output);
 
@@ -144,10 +145,10 @@ ROPEWALK_API int ropewalk_model_score(RopewalkModel *model, const int32_t *ids,
 typedef int (*RopewalkTokenFunction)(void *user, int64_t sequence,
                                      int32_t token);
 
-/** Greedy continuation of new sequences (the smallest id wins a tie). A sequence
-    ends after `max_new_tokens` or with one of the `stop_count` ids in
-    `stop_ids`, which is part of the output. `tokens` [batch, max_new_tokens] and
-    `counts` [batch] get the new tokens; `on_token` may be null. */
+/** Greedy continuation of new sequences (the smallest id wins a tie). A
+   sequence ends after `max_new_tokens` or with one of the `stop_count` ids in
+    `stop_ids`, which is part of the output. `tokens` [batch, max_new_tokens]
+   and `counts` [batch] get the new tokens; `on_token` may be null. */
 ROPEWALK_API int
 ropewalk_model_generate(RopewalkModel *model, const int32_t *ids, int64_t batch,
                         int64_t length, const int64_t *lengths,
@@ -162,8 +163,8 @@ enum {
 };
 
 /** Step by step: appends tokens to the sequences in the cache and writes the
-    logits that `rows` asks for. Only the first call after a reset sets the batch
-    size and may have `lengths`. */
+    logits that `rows` asks for. Only the first call after a reset sets the
+   batch size and may have `lengths`. */
 ROPEWALK_API int ropewalk_model_append(RopewalkModel *model, const int32_t *ids,
                                        int64_t batch, int64_t length,
                                        const int64_t *lengths, int rows,
@@ -212,12 +213,11 @@ typedef struct RopewalkAttention RopewalkAttention;
       "scale":    default: 1 / sqrt(head_dim)
       "causal":   default: true
       "softcap":  default: null, none
-      "bias":     null (default), or [batch, heads] with 1 or 0: whether the bias
-                  has these axes or is broadcast along them
-      "lse":      whether the log-sum-exp is an output (default false)
-      "operands": array of any of "query_offset", "key_length",
-                  "position_offset" (default: [])
-      "target", "threads": as for ropewalk_model_load */
+      "bias":     null (default), or [batch, heads] with 1 or 0: whether the
+   bias has these axes or is broadcast along them "lse":      whether the
+   log-sum-exp is an output (default false) "operands": array of any of
+   "query_offset", "key_length", "position_offset" (default: []) "target",
+   "threads": as for ropewalk_model_load */
 ROPEWALK_API int ropewalk_attention_compile(const char *descriptor,
                                             RopewalkAttention **attention);
 

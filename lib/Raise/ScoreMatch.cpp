@@ -127,6 +127,7 @@ static bool reachesProduct(Elements &elements, const Expression *expression,
 
 LogicalResult Matcher::matchScores(const Expression *scores,
                                    const Expression *&product) {
+  std::optional<double> found;
   while (true) {
     const Expression *part = expandOwned(scores);
     if (part->kind == Kind::Reduction && part->opcode == Opcode::Add) {
@@ -148,8 +149,18 @@ LogicalResult Matcher::matchScores(const Expression *scores,
                         describe(elements.expand(part->operands[1])) +
                         ", expected a constant");
       double factor = part->operands[number]->number;
-      result.scale =
-          part->is(Opcode::Div) ? result.scale / factor : result.scale * factor;
+      if (part->is(Opcode::Div))
+        factor = 1 / factor;
+      // Two scales on the scores are one too many far more often than they are
+      // meant; a scale that is split goes to query and key.
+      if (factor != 1 && found)
+        return miss(part->origin, "the scores are scaled twice, by " +
+                                      formatNumber(factor) + " and then by " +
+                                      formatNumber(*found) +
+                                      ", expected one scale");
+      if (factor != 1)
+        found = factor;
+      result.scale *= factor;
       scores = part->operands[1 - number];
       continue;
     }

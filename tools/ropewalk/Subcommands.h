@@ -9,12 +9,10 @@
 #ifndef ROPEWALK_TOOLS_ROPEWALK_SUBCOMMANDS_H
 #define ROPEWALK_TOOLS_ROPEWALK_SUBCOMMANDS_H
 
-
 // Each takes the arguments from the subcommand's name on and returns the exit
 // status: 0 done, 1 failed, 2 wrong usage.
 #define ROPEWALK_SUBCOMMAND(NAME, FUNCTION, SUMMARY)                           \
   int FUNCTION(int argc, char **argv);
 #include "Subcommands.def"
-
 
 #endif // ROPEWALK_TOOLS_ROPEWALK_SUBCOMMANDS_H

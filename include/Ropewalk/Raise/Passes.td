@@ -26,7 +26,7 @@ def RaiseAttentionPass : Pass<"rope-raise-attention", "::mlir::func::FuncOp"> {
     concatenations and the boundaries between elementwise operations vanish in
     that form. An attention is raised where the expressions prove that
     - the weights are a softmax over the keys;
-    - the scores are query times key, times constants, plus a mask that is 0
+    - the scores are query times key, times one constant, plus a mask that is 0
       for keys j <= i and at most -1e30 for all others;
     - query and key are both rotated by the angle (own row or column) *
       theta^(-2c/D), with theta recovered from the constant frequencies;

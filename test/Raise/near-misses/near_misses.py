@@ -277,6 +277,13 @@ NEAR_MISSES = [
     ),
     # Scale and mask.
     NearMiss(
+        "the scale is applied twice",
+        [("%scaled = arith.mulf %products, %scale", f"%once = arith.mulf %products, %scale : {SCORES}\n"
+          "  %scaled = arith.mulf %scale, %once")],
+        "%once = ",
+        "the scores are scaled twice, by 0.25 and then by 0.25, expected one scale",
+    ),
+    NearMiss(
         "the scale depends on the row",
         [("%scale = arith.constant dense<0.25> : tensor<2x4x6x6xf32>\n",
           f"%scale = linalg.broadcast ins(%row_scale : tensor<6xf32>) outs(%like_scores : {SCORES}) dimensions = [0, 1, 3]\n"),
@@ -473,10 +480,11 @@ NEAR_MISSES = [
 
 VARIANTS = [
     Variant(
-        "two constant scales multiply",
-        [("%scaled = arith.mulf %products, %scale", f"%once = arith.mulf %products, %scale : {SCORES}\n"
-          "  %scaled = arith.mulf %scale, %once")],
-        "scale 6.250000e-02 causal",
+        "a factor of 1 is no scale",
+        [("%scaled = arith.mulf %products, %scale", f"%one = arith.constant dense<1.0> : {SCORES}\n"
+          f"  %once = arith.mulf %products, %scale : {SCORES}\n"
+          "  %scaled = arith.mulf %one, %once")],
+        "scale 2.500000e-01 causal",
     ),
     Variant(
         "scales on query and key multiply with that on the scores",
