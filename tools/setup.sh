@@ -43,7 +43,7 @@ ropewalk_install_packages() {
   local package
   for package in $missing; do
     [ -n "$(apt-cache policy "$package" 2>/dev/null | grep -E 'Candidate: [^(]')" ] || ropewalk_fail \
-      "package $package is not to be had from this system's sources; on Debian 12 llvm-22 and its libraries come from bookworm-security (deb http://security.debian.org/debian-security bookworm-security main)"
+      "package $package is not to be had from this system's sources; on Debian 12 llvm-22 and its libraries come from the suite bookworm-security, which must be among them"
   done
   DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends $missing >/dev/null
 }
