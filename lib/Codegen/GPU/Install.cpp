@@ -21,6 +21,9 @@ std::string ropewalk::codegen::findInstalledFolder(llvm::StringRef name) {
   if (!dladdr(&anchor, &info) || !info.dli_fname)
     return "";
   llvm::SmallString<128> path(info.dli_fname);
+  // A tool that was found on the PATH is known by its bare name here.
+  if (!path.str().contains('/'))
+    path = llvm::sys::fs::getMainExecutable(nullptr, nullptr);
   if (llvm::sys::fs::make_absolute(path))
     return "";
   llvm::sys::path::remove_filename(path);

@@ -103,6 +103,11 @@ KernelBuilder::KernelBuilder(gpu::GPUModuleOp module, StringRef name,
   entry = b.createBlock(&function.getBody());
 }
 
+void KernelBuilder::setMinimumBlocks(unsigned blocks) {
+  function->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(),
+                    b.getI32IntegerAttr(static_cast<int32_t>(blocks)));
+}
+
 KernelInfo KernelBuilder::finish() {
   LLVM::ReturnOp::create(b, ValueRange());
   function.setFunctionType(

@@ -74,6 +74,11 @@ public:
   KernelBuilder(mlir::gpu::GPUModuleOp module, llvm::StringRef name,
                 unsigned threads);
 
+  /// Asks the assembler for registers with which `blocks` blocks fit on a
+  /// multiprocessor. Without that it aims at more blocks for a small kernel and
+  /// may spill for it.
+  void setMinimumBlocks(unsigned blocks);
+
   /// Ends the kernel and describes it.
   KernelInfo finish();
 

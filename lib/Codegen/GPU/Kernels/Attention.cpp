@@ -182,6 +182,7 @@ std::string AttentionKernel::key() const {
 KernelInfo AttentionKernel::build(gpu::GPUModuleOp module,
                                   StringRef name) const {
   KernelBuilder k(module, name, threads());
+  k.setMinimumBlocks(2);
   TiledAttention(k, *this).build();
   KernelInfo info = k.finish();
   info.summary = "attention of " + std::to_string(segments.size()) +

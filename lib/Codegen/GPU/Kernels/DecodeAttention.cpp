@@ -166,6 +166,7 @@ std::string DecodeAttentionKernel::key() const {
 KernelInfo DecodeAttentionKernel::build(gpu::GPUModuleOp module,
                                         StringRef name) const {
   KernelBuilder k(module, name, 4 * rows());
+  k.setMinimumBlocks(4);
   DecodeAttention(k, *this).build();
   KernelInfo info = k.finish();
   info.summary = "attention of one query in " +
