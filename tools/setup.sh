@@ -14,7 +14,7 @@ ropewalk_packages=(
   llvm-22 llvm-22-dev libmlir-22-dev mlir-22-tools clang-22 lld-22 libomp-22-dev
   cmake ninja-build nlohmann-json3-dev libgtest-dev libzstd-dev
   libedit-dev zlib1g-dev libxml2-dev libcurl4-openssl-dev
-  python3 python3-venv python3-dev binutils)
+  git python3 python3-venv python3-dev binutils)
 
 ropewalk_say() { printf '== %s\n' "$*" >&2; }
 ropewalk_fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
