@@ -314,3 +314,10 @@ def training_text(seed: int, length: int, reach: int) -> tuple[np.ndarray, np.nd
             at = start + recall.answer
             notes[at : at + LETTERS] = start + recall.note
     return data, notes
+
+
+if __name__ == "__main__":
+    # text.py LENGTH [SEED]: a held-out text of LENGTH bytes, to standard output.
+    import sys
+
+    sys.stdout.buffer.write(document(int((sys.argv[2:] or [DEVELOPMENT_SEEDS[0]])[0]), int(sys.argv[1]))[0].tobytes())
