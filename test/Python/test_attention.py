@@ -261,9 +261,7 @@ def test_large_positions(rw) -> None:
     k = rng.standard_normal((1, 1, 1, HEAD_DIM)).astype(np.float32)
     v = np.ones((1, 1, 1, VALUE_DIM), np.float32)
     operands = {"query_offset": np.array([999_000]), "key_length": np.array([1]), "position_offset": np.array([1_000])}
-    output, lse = rw.attention(
-        q, k, v, position_map=rw.Identity(), rotary=rw.Rotary(1e4), return_lse=True, **operands
-    )
+    output, lse = rw.attention(q, k, v, position_map=rw.Identity(), rotary=rw.Rotary(1e4), return_lse=True, **operands)
     _, expected = reference.attention(
         *(q, k, v, reference.identity, {}, reference.plain_frequencies(1e4, HEAD_DIM)), scale=HEAD_DIM**-0.5, **operands
     )
