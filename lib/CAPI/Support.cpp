@@ -9,6 +9,7 @@
 #include "Support.h"
 
 #include "Ropewalk-c/Ropewalk.h"
+#include "Ropewalk/Import/Config.h"
 #include "Ropewalk/Pipelines/Registration.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/raw_ostream.h"
@@ -71,17 +72,14 @@ OptionReader::OptionReader(const char *text, llvm::StringRef what)
     : what(what.str()) {
   if (!text)
     return;
-  llvm::Expected<llvm::json::Value> value = llvm::json::parse(text);
-  if (!value) {
-    // The parser's text ends in a full stop or not as it happens.
-    fail("expected a JSON object: " +
-         llvm::StringRef(llvm::toString(value.takeError())).rtrim('.'));
+  llvm::Expected<llvm::json::Object> parsed = parseJsonObject(text, what);
+  if (parsed) {
+    object = std::move(*parsed);
     return;
   }
-  if (llvm::json::Object *parsed = value->getAsObject())
-    object = std::move(*parsed);
-  else
-    fail("expected a JSON object, got " + llvm::formatv("{0}", *value).str());
+  // The parser's text ends in a full stop or not as it happens.
+  failure =
+      llvm::StringRef(llvm::toString(parsed.takeError())).rtrim('.').str();
 }
 
 void OptionReader::fail(const llvm::Twine &message) {

@@ -423,7 +423,7 @@ int64_t ModelConfig::getTrainedLength() const {
       std::floor(static_cast<double>(yarn->originalLength) * yarn->factor));
 }
 
-Expected<ModelConfig> parseModelConfig(StringRef text, StringRef file) {
+Expected<json::Object> parseJsonObject(StringRef text, StringRef file) {
   if (nestsTooDeep(text))
     return createStringError(errc::invalid_argument,
                              "%s: expected at most %d nested objects",
@@ -433,11 +433,18 @@ Expected<ModelConfig> parseModelConfig(StringRef text, StringRef file) {
     return createStringError(errc::invalid_argument, "%s: not valid JSON: %s",
                              file.str().c_str(),
                              toString(root.takeError()).c_str());
-  const json::Object *object = root->getAsObject();
+  json::Object *object = root->getAsObject();
   if (!object)
     return createStringError(errc::invalid_argument,
                              "%s: expected a JSON object, got %s",
                              file.str().c_str(), show(*root).c_str());
+  return std::move(*object);
+}
+
+Expected<ModelConfig> parseModelConfig(StringRef text, StringRef file) {
+  Expected<json::Object> object = parseJsonObject(text, file);
+  if (!object)
+    return object.takeError();
   std::string failure;
   Reader config(file, *object, "", failure);
   ModelConfig model = readModel(config, failure);
@@ -446,7 +453,7 @@ Expected<ModelConfig> parseModelConfig(StringRef text, StringRef file) {
   return model;
 }
 
-Expected<ModelConfig> readModelConfig(StringRef path) {
+static Expected<std::unique_ptr<MemoryBuffer>> readSmallFile(StringRef path) {
   ErrorOr<std::unique_ptr<MemoryBuffer>> buffer = MemoryBuffer::getFile(path);
   if (std::error_code code = buffer.getError())
     return createStringError(code, "%s: %s", path.str().c_str(),
@@ -456,6 +463,20 @@ Expected<ModelConfig> readModelConfig(StringRef path) {
         errc::file_too_large, "%s: expected at most %llu bytes, got %llu",
         path.str().c_str(), static_cast<unsigned long long>(maxFileBytes),
         static_cast<unsigned long long>((*buffer)->getBufferSize()));
+  return std::move(*buffer);
+}
+
+Expected<json::Object> readJsonObject(StringRef path) {
+  auto buffer = readSmallFile(path);
+  if (!buffer)
+    return buffer.takeError();
+  return parseJsonObject((*buffer)->getBuffer(), path);
+}
+
+Expected<ModelConfig> readModelConfig(StringRef path) {
+  auto buffer = readSmallFile(path);
+  if (!buffer)
+    return buffer.takeError();
   return parseModelConfig((*buffer)->getBuffer(), path);
 }
 

@@ -35,13 +35,21 @@ class Text:
         self.is_bytes = False
         self._tokenizer: Any = None
         for name in ("config.json", "generation_config.json"):
+            file = directory / name
+            if name != "config.json" and not file.exists():
+                continue
             try:
-                values = json.loads((directory / name).read_text())
-            except (OSError, ValueError):
-                continue  # Loading the model says what is wrong.
+                values = json.loads(file.read_text())
+            except (ValueError, RecursionError) as error:
+                raise ropewalk.RopewalkError(f"{file}: not valid JSON: {error}") from None
+            if not isinstance(values, dict):
+                raise ropewalk.RopewalkError(f"{file}: expected a JSON object, got {type(values).__name__}")
             self.is_bytes |= values.get("ropewalk_vocabulary") == "bytes"
             ids = values.get("eos_token_id")
-            self.stop_ids += [ids] if isinstance(ids, int) else (ids or [])
+            ids = ids if isinstance(ids, list) else [] if ids is None else [ids]
+            if not all(isinstance(each, int) and not isinstance(each, bool) and 0 <= each < 2**31 for each in ids):
+                raise ropewalk.RopewalkError(f"{file}: eos_token_id: expected a token id or a list of them, got {ids}")
+            self.stop_ids += ids
         self._file = directory / "tokenizer.json"
 
     def _open(self) -> Any:
@@ -96,6 +104,10 @@ def _map(arguments: argparse.Namespace, parameters: list[str]) -> list[str] | st
     if arguments.map and arguments.method:
         raise _UsageError("expected --map or --method, got both")
     values: dict[str, int] = {}
+    for name in ("map", "method"):
+        if "" in (getattr(arguments, name) or [] if name == "map" else [getattr(arguments, name)]):
+            # An unset variable of the shell must not turn an option off.
+            raise _UsageError(f"--{name} expects a value, got an empty one")
     words = list(parameters)
     while words:
         word = words.pop(0)
@@ -108,6 +120,8 @@ def _map(arguments: argparse.Namespace, parameters: list[str]) -> list[str] | st
             value = words.pop(0)
         if not value.isdecimal():
             raise _UsageError(f"{name} expects an integer of at least 0, got {value!r}")
+        if name[2:] in values:
+            raise _UsageError(f"{name} is given twice")
         values[name[2:]] = int(value)
     if not arguments.method:
         maps = arguments.map or []
@@ -140,7 +154,7 @@ def _input_ids(arguments: argparse.Namespace, text: Text, given: bytes | None) -
 
 def run(arguments: argparse.Namespace, position_map: list[str] | str | None) -> int:
     """Continues a prompt, always by the most likely token."""
-    text = Text(Path(arguments.directory))
+    text = Text(Path(arguments.weights or arguments.directory))
     given = None if arguments.prompt is None else arguments.prompt.encode(errors="surrogateescape")
     ids = _input_ids(arguments, text, given)
     new: list[int] = []
@@ -167,7 +181,7 @@ def run(arguments: argparse.Namespace, position_map: list[str] | str | None) -> 
 
 def score(arguments: argparse.Namespace, position_map: list[str] | str | None) -> int:
     """Negative log likelihood of a sequence by position."""
-    text = Text(Path(arguments.directory))
+    text = Text(Path(arguments.weights or arguments.directory))
     given = None if arguments.text is None else Path(arguments.text).read_bytes()
     ids = _input_ids(arguments, text, given)
     if len(ids) < 2:

@@ -67,10 +67,13 @@ def attention(
     _check_shapes(query, key, value)
     if scale is None:
         scale = 1.0 / math.sqrt(head_dim)
-    if not isinstance(scale, (int, float)) or not math.isfinite(scale):
+    if not isinstance(causal, (bool, np.bool_)):
+        raise TypeError(f"causal: expected True or False, got {causal!r}")
+    if not _is_finite(scale):
         raise ValueError(f"scale: expected a finite number, got {scale!r}")
-    if softcap is not None and not (isinstance(softcap, (int, float)) and math.isfinite(softcap) and softcap > 0):
+    if softcap is not None and not (_is_finite(softcap) and softcap > 0):
         raise ValueError(f"softcap: expected a finite number greater than 0, got {softcap!r}")
+    softcap = None if softcap is None else float(softcap)
 
     dtype = np.dtype(np.float64 if query.dtype == np.float64 else np.float32)
     tensors = {
@@ -121,6 +124,12 @@ def attention(
     if not return_lse:
         return result
     return result, _lse_like(q, lse)
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether it is a number of Python or NumPy; a truth value is none."""
+    is_number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    return is_number and math.isfinite(value)
 
 
 def _lse_like(q: Any, lse: np.ndarray) -> Any:

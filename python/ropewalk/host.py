@@ -117,7 +117,12 @@ def record(arguments: argparse.Namespace) -> int:
 
 def check(arguments: argparse.Namespace) -> int:
     """Compares; the exit status is 0 within the tolerance."""
-    expected = np.load(arguments.expected)
+    try:
+        expected = dict(np.load(arguments.expected))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{arguments.expected}: expected what `record` wrote: {error}") from None
+    if missing := {"ids", "logits", "tokens"} - set(expected):
+        raise ValueError(f"{arguments.expected}: expected what `record` wrote, {', '.join(sorted(missing))} is missing")
     artifact = Artifact(arguments.artifact, arguments.weights, emulate=arguments.emulate)
     difference = float(np.abs(artifact.logits(expected["ids"]) - expected["logits"]).max())
     tokens = artifact.generate(expected["ids"][0], len(expected["tokens"]))
@@ -143,7 +148,11 @@ def main() -> int:
         command.add_argument("--emulate", default=None, metavar="CHIP")
         command.add_argument("--tolerance", type=float, default=2e-4)
     arguments = parser.parse_args()
-    return arguments.function(arguments)
+    try:
+        return arguments.function(arguments)
+    except (HostError, OSError, ValueError, KeyError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":

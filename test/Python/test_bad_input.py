@@ -158,7 +158,8 @@ def test_closed_models(rw, demo_model: Path) -> None:
 @pytest.mark.parametrize(
     ("descriptor", "message"),
     [
-        ("", "attention: expected a JSON object"),
+        ("", "attention: not valid JSON"),
+        ("[" * 100_000, "nested"),
         ("[1]", r"attention: expected a JSON object, got \[1\]"),
         ("{}", "attention: expected the key 'query_heads'"),
         ('{"query_heads": 1.5}', "'query_heads' expects an integer from 1 to 1048576, got 1.5"),
@@ -223,3 +224,15 @@ def test_null_pointers(rw, demo_model: Path) -> None:
     lib.ropewalk_attention_free(None)
     lib.ropewalk_string_free(None)
     lib.ropewalk_model_cancel(None)
+
+
+def test_numbers_of_numpy_and_truth_values(rw) -> None:
+    """A NumPy number is a number; a truth value is none, and a text is no truth value."""
+    q = np.ones((1, 2, 3, 8), np.float32)
+    options = {"position_map": rw.Identity(), "rotary": rw.Rotary(1e4)}
+    expected = rw.attention(q, q, q, scale=0.25, softcap=2.0, **options)
+    assert (rw.attention(q, q, q, scale=np.float32(0.25), softcap=np.float32(2), **options) == expected).all()
+    with pytest.raises(ValueError, match="scale: expected a finite number, got True"):
+        rw.attention(q, q, q, scale=True, **options)
+    with pytest.raises(TypeError, match="causal: expected True or False, got 'no'"):
+        rw.attention(q, q, q, causal="no", **options)

@@ -92,3 +92,57 @@ def test_interrupt(demo_model: Path, tmp_path: Path) -> None:
     output, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
     assert output == ""
+
+
+def broken(demo_model: Path, directory: Path, config: str) -> Path:
+    """The demo model with another config.json."""
+    shutil.copy(demo_model / "model.safetensors", directory)
+    (directory / "config.json").write_text(config)
+    return directory
+
+
+@pytest.mark.parametrize(("config", "message"), [
+    ("[" * 100_000, "nested"),
+    ("[]", "expected a JSON object"),
+    ("", "not valid JSON"),
+    ('{"eos_token_id": "x", "ropewalk_vocabulary": "bytes"}', "eos_token_id"),
+    ('{"eos_token_id": [1, [2]], "ropewalk_vocabulary": "bytes"}', "eos_token_id"),
+])
+def test_broken_configurations(demo_model: Path, tmp_path: Path, config: str, message: str) -> None:
+    """What reads a configuration first says what is wrong with it, and never crashes."""
+    directory = broken(demo_model, tmp_path, config)
+    for words in (("run", directory, "--prompt", "a"), ("score", directory, "--text", directory / "config.json")):
+        driver = subprocess.run([BUILD / "bin" / "ropewalk", *words], capture_output=True, text=True)
+        assert driver.returncode == 1, driver.stderr
+        assert message in driver.stderr and "config.json" in driver.stderr
+        package = command(*words)
+        assert package.returncode == 1 and "Traceback" not in package.stderr
+        assert "config.json" in package.stderr
+
+
+def test_a_missing_directory_is_named(tmp_path: Path) -> None:
+    """Not its tokenizer."""
+    words = ("run", tmp_path / "nowhere", "--prompt", "a")
+    for result in (subprocess.run([BUILD / "bin" / "ropewalk", *words], capture_output=True, text=True), command(*words)):
+        assert result.returncode == 1
+        assert "nowhere/config.json" in result.stderr and "o such file" in result.stderr
+
+
+@pytest.mark.parametrize("words", [("--map", ""), ("--method", "")])
+def test_an_empty_option_is_refused(demo_model: Path, tmp_path: Path, words: tuple[str, str]) -> None:
+    """An unset variable of the shell must not turn the map off."""
+    run_words = ("run", demo_model, "--prompt", "a", *words)
+    compile_words = ("compile", demo_model, "--target", "sm_80", "-o", tmp_path / "out", *words)
+    results = [subprocess.run([BUILD / "bin" / "ropewalk", *given], capture_output=True, text=True)
+               for given in (run_words, compile_words)] + [command(*run_words)]
+    assert all(result.returncode == 2 and "empty" in result.stderr for result in results), results
+
+
+def test_an_artifact_takes_text(demo_model: Path, tmp_path: Path) -> None:
+    """The vocabulary is that of the checkpoint."""
+    driver = BUILD / "bin" / "ropewalk"
+    subprocess.run([driver, "compile", demo_model, "--target", "sm_80", "-o", tmp_path / "out"], check=True)
+    result = subprocess.run([driver, "run", tmp_path / "out", "--weights", demo_model, "--target", "emulate:sm_80",
+                             "--prompt", "Note Rodaw: ltal. Ask Rodaw: ", "--max-new-tokens", "4"],
+                            capture_output=True, text=True)
+    assert "ltal" in result.stdout, result.stderr

@@ -13,11 +13,16 @@
 #include "Npy.h"
 
 #include <cstdint>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 
 std::string readNpy(const std::string &file, std::string &header,
                     std::vector<char> &data) {
+  // A directory opens and fails at the first read, by an exception.
+  std::error_code code;
+  if (std::filesystem::is_directory(file, code))
+    return "'" + file + "' is a directory";
   std::ifstream stream(file, std::ios::binary);
   if (!stream)
     return "cannot read '" + file + "'";

@@ -19,6 +19,7 @@
 #include <charconv>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 
@@ -296,6 +297,11 @@ int main(int count, char **values) {
   }
   if (!reason.empty())
     return usageError(reason);
+  // A directory opens and fails at the first read, by an exception.
+  std::error_code code;
+  if (std::filesystem::is_directory(options.file, code))
+    return failure("'" + options.file +
+                   "' is a directory; give its kernels.ptx");
   std::ifstream stream(options.file, std::ios::binary);
   if (!stream)
     return failure("cannot read '" + options.file + "'");

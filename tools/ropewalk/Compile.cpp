@@ -94,6 +94,8 @@ int parse(int argc, char **argv, Options &options) {
       } else {
         return usageError(argument + " expects a value");
       }
+      if (value.empty())
+        return usageError(argument + " expects a value, got an empty one");
       if (argument == "--target")
         options.target = value;
       else if (argument == "-o")

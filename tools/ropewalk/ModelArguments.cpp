@@ -8,8 +8,12 @@
 
 #include "ModelArguments.h"
 
+#include "Ropewalk/Import/Config.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallString.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
@@ -122,6 +126,11 @@ static bool readNumber(StringRef name, StringRef value, int64_t minimum,
 bool ModelArguments::readOption(StringRef name, StringRef value) {
   constexpr int64_t slots = int64_t(1) << 24;
   int64_t number = 0;
+  if (value.empty()) {
+    // An unset variable of the shell must not turn an option off.
+    reportError("--" + name + " expects a value, got an empty one");
+    return false;
+  }
   if (name == "map") {
     options.maps.push_back(value.str());
   } else if (name == "method") {
@@ -151,6 +160,11 @@ bool ModelArguments::readParameter(StringRef name, StringRef value) {
   int64_t number = 0;
   if (!readNumber(name, value, 0, std::numeric_limits<int64_t>::max(), number))
     return false;
+  for (const auto &[other, before] : parameters)
+    if (other == name) {
+      reportError("--" + name + " is given twice");
+      return false;
+    }
   parameters.emplace_back(name.str(), number);
   return true;
 }
@@ -238,44 +252,38 @@ Result<LoadedModel> ModelArguments::load() {
 // Files
 //===----------------------------------------------------------------------===//
 
-static std::optional<llvm::json::Object> readObject(StringRef directory,
-                                                    StringRef name) {
-  llvm::SmallString<128> path(directory);
-  llvm::sys::path::append(path, name);
-  auto file = llvm::MemoryBuffer::getFile(path, /*IsText=*/true);
-  if (!file)
-    return std::nullopt;
-  llvm::Expected<llvm::json::Value> value =
-      llvm::json::parse((*file)->getBuffer());
-  if (!value) {
-    // Who needs the file reports what is wrong with it.
-    llvm::consumeError(value.takeError());
-    return std::nullopt;
-  }
-  if (llvm::json::Object *object = value->getAsObject())
-    return std::move(*object);
-  return std::nullopt;
+/// Adds the ids of `value`, a number or a list of numbers, to `ids`.
+static bool readIds(const llvm::json::Value &value, std::vector<int32_t> &ids) {
+  if (const llvm::json::Array *list = value.getAsArray())
+    return llvm::all_of(*list, [&](const llvm::json::Value &each) {
+      return !each.getAsArray() && readIds(each, ids);
+    });
+  std::optional<int64_t> id = value.getAsInteger();
+  if (!id || *id < 0 || *id > std::numeric_limits<int32_t>::max())
+    return false;
+  ids.push_back(static_cast<int32_t>(*id));
+  return true;
 }
 
-TextDescription describeText(StringRef directory) {
+Result<TextDescription> describeText(StringRef directory) {
   TextDescription description;
   for (StringRef name : {"config.json", "generation_config.json"}) {
-    std::optional<llvm::json::Object> object = readObject(directory, name);
-    if (!object)
+    llvm::SmallString<128> path(directory);
+    llvm::sys::path::append(path, name);
+    // Only the first must be there; what is there must be readable.
+    if (name != "config.json" && !llvm::sys::fs::exists(path))
       continue;
+    llvm::Expected<llvm::json::Object> object = readJsonObject(path);
+    if (!object)
+      return Error(llvm::toString(object.takeError()));
     if (object->getString("ropewalk_vocabulary") == "bytes")
       description.isBytes = true;
-    auto add = [&](const llvm::json::Value &value) {
-      if (std::optional<int64_t> id = value.getAsInteger())
-        if (*id >= 0 && *id <= std::numeric_limits<int32_t>::max())
-          description.stopIds.push_back(static_cast<int32_t>(*id));
-    };
-    if (const llvm::json::Value *ids = object->get("eos_token_id")) {
-      add(*ids);
-      if (const llvm::json::Array *list = ids->getAsArray())
-        for (const llvm::json::Value &id : *list)
-          add(id);
-    }
+    const llvm::json::Value *ids = object->get("eos_token_id");
+    if (ids && !ids->getAsNull() && !readIds(*ids, description.stopIds))
+      return Error(
+          path.str().str(),
+          ": eos_token_id: expected a token id or a list of them, got ",
+          llvm::formatv("{0}", *ids).str());
   }
   return description;
 }

@@ -49,6 +49,10 @@ public:
   ropewalk::runtime::Result<ropewalk::LoadedModel> load();
 
   const std::string &directory() const { return path; }
+  /// Where the files of the checkpoint are.
+  const std::string &checkpoint() const {
+    return options.weights.empty() ? path : options.weights;
+  }
 
 private:
   bool readOption(llvm::StringRef name, llvm::StringRef value);
@@ -67,14 +71,15 @@ int reportFailure(const ropewalk::runtime::Error &error);
 /// Ends the line that shows progress.
 void clearProgress();
 
-/// What config.json says of the text of a model.
+/// What config.json and generation_config.json say of the text of a model.
 struct TextDescription {
   /// Token ids are the bytes of a text.
   bool isBytes = false;
   /// Ids that end a text.
   std::vector<int32_t> stopIds;
 };
-TextDescription describeText(llvm::StringRef directory);
+ropewalk::runtime::Result<TextDescription>
+describeText(llvm::StringRef directory);
 
 /// The whole file, or standard input for "-".
 ropewalk::runtime::Result<std::string> readInput(llvm::StringRef file);

@@ -76,8 +76,11 @@ int runMain(int argc, char **argv) {
                            maxNewTokens + "'",
                        exitUsage);
 
-  const std::string &directory = arguments.directory();
-  TextDescription text = describeText(directory);
+  const std::string &directory = arguments.checkpoint();
+  Result<TextDescription> described = describeText(directory);
+  if (!described)
+    return reportFailure(described.error());
+  const TextDescription &text = *described;
   if (promptGiven && !text.isBytes)
     return reportError(directory +
                        ": the tokens of this model are not bytes, so --prompt "

@@ -128,9 +128,12 @@ int scoreMain(int argc, char **argv) {
     return exitUsage;
   if (ids.empty() == text.empty())
     return reportError("expected either --ids FILE or --text FILE", exitUsage);
-  if (!text.empty() && !describeText(arguments.directory()).isBytes)
+  Result<TextDescription> described = describeText(arguments.checkpoint());
+  if (!described)
+    return reportFailure(described.error());
+  if (!text.empty() && !described->isBytes)
     return reportError(
-        arguments.directory() +
+        arguments.checkpoint() +
         ": the tokens of this model are not bytes, so --text needs its "
         "tokenizer: python -m ropewalk score, or give --ids FILE");
   const std::string &name = ids.empty() ? text : ids;

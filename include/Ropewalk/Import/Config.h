@@ -17,6 +17,7 @@
 
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Error.h"
+#include "llvm/Support/JSON.h"
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -62,6 +63,14 @@ struct ModelConfig {
   /// scaling, is meant to work.
   int64_t getTrainedLength() const;
 };
+
+/// Reads the text of a JSON object from an untrusted source: of bounded depth,
+/// because the parser recurses. `file` names it in errors.
+llvm::Expected<llvm::json::Object> parseJsonObject(llvm::StringRef text,
+                                                   llvm::StringRef file);
+
+/// The same for the file at `path`, of bounded size.
+llvm::Expected<llvm::json::Object> readJsonObject(llvm::StringRef path);
 
 /// Reads the text of a configuration. `file` names it in errors, each of which
 /// gives the key, what was expected and what is there.

@@ -122,6 +122,11 @@ struct LowerLinalgToParallelLoopsPass final
     SmallVector<linalg::LinalgOp> ops;
     getOperation()->walk([&](linalg::LinalgOp op) { ops.push_back(op); });
     for (linalg::LinalgOp op : ops) {
+      if (!op.hasPureBufferSemantics()) {
+        op->emitOpError("cannot be lowered to loops: its operands must be "
+                        "buffers, got tensors (bufferize first)");
+        return signalPassFailure();
+      }
       relaxSums(op);
       bool isInside = op->getParentOfType<scf::ParallelOp>() ||
                       op->getParentOfType<scf::ForallOp>();
