@@ -103,6 +103,17 @@ void SharedMemory::synchronize(uint32_t mask, uint32_t (&joined)[MaxWarps]) {
   }
 }
 
+inline int SharedMemory::racingWriter(uint32_t warp, uint32_t word,
+                                      uint8_t touched, bool strong) const {
+  uint32_t tag = writer[word];
+  if (!tag || (tag >> TimeShift) < settled[warp])
+    return -1;
+  uint32_t other = (tag & (StrongBit - 1)) - 1;
+  bool races = other != warp && (tag >> TimeShift) >= known[warp][other] &&
+               (writtenBytes[word] & touched) && !(strong && (tag & StrongBit));
+  return races ? int(other) : -1;
+}
+
 int SharedMemory::read(uint32_t warp, uint32_t address, uint32_t bytes,
                        bool strong) {
   uint32_t end = address + bytes;
@@ -110,13 +121,8 @@ int SharedMemory::read(uint32_t warp, uint32_t address, uint32_t bytes,
     uint32_t first = std::max(address, word * 4) - word * 4;
     uint32_t last = std::min(end, word * 4 + 4) - word * 4;
     uint8_t touched = uint8_t((1 << last) - (1 << first));
-    uint32_t tag = writer[word];
-    if (tag && (tag >> TimeShift) >= settled[warp]) {
-      uint32_t other = (tag & (StrongBit - 1)) - 1;
-      if (other != warp && (tag >> TimeShift) >= known[warp][other] &&
-          (writtenBytes[word] & touched) && !(strong && (tag & StrongBit)))
-        return int(other);
-    }
+    if (int other = racingWriter(warp, word, touched, strong); other >= 0)
+      return other;
     if (strong)
       // A flag that is polled may be written at any time: strong reads leave
       // no trace for later writers.
@@ -139,13 +145,9 @@ int SharedMemory::write(uint32_t warp, uint32_t address, uint32_t bytes,
     uint32_t first = std::max(address, word * 4) - word * 4;
     uint32_t last = std::min(end, word * 4 + 4) - word * 4;
     uint8_t touched = uint8_t((1 << last) - (1 << first));
+    if (int other = racingWriter(warp, word, touched, strong); other >= 0)
+      return other;
     uint32_t tag = writer[word];
-    if (tag && (tag >> TimeShift) >= settled[warp]) {
-      uint32_t other = (tag & (StrongBit - 1)) - 1;
-      if (other != warp && (tag >> TimeShift) >= known[warp][other] &&
-          (writtenBytes[word] & touched) && !(strong && (tag & StrongBit)))
-        return int(other);
-    }
     uint32_t others = readers[word] & ~(uint32_t(1) << warp);
     if (others && readTime[word] >= settled[warp] &&
         (readBytes[word] & touched)) {

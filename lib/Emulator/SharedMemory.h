@@ -74,6 +74,10 @@ struct SharedMemory {
 private:
   void tick();
   void updateSettled(uint32_t warp);
+  /// The warp whose write of a touched byte of `word` races with an access of
+  /// `warp`; -1 for none.
+  int racingWriter(uint32_t warp, uint32_t word, uint8_t touched,
+                   bool strong) const;
 };
 
 } // namespace ropewalk::emulator

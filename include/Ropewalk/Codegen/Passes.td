@@ -42,7 +42,17 @@ def FormKernelsPass : Pass<"rope-form-kernels", "::mlir::ModuleOp"> {
 
     Kernels are `llvm.func` with bodies of arith, scf, math, llvm and nvvm.
 
-    Preserves numerics: sums are reordered; exp2 and rsqrt are approximate to 2
+    ```mlir
+    %o = rope.attention #rope.self_extend<group = ?, window = ?> ...
+    // becomes
+    %o = rope.attention #rope.self_extend<group = ?, window = ?> ...
+           {kernels = ["rotate_0", "rotate_1", "attention_0"]}
+    gpu.module @kernels {
+      llvm.func @rotate_0(%x: !llvm.ptr<1>, ...) attributes {nvvm.kernel, ...}
+      ...
+    ```
+
+    Preserves numerics: no, sums are reordered; exp2 and rsqrt are approximate to 2
     units in the last place.
   }];
   let dependentDialects = [
@@ -60,7 +70,13 @@ def LowerKernelsPass : Pass<"rope-lower-kernels", "::mlir::gpu::GPUModuleOp"> {
     their bases by ex2.approx and lg2.approx, rsqrt by rsqrt.approx, tanh by exp,
     erf by a rational approximation.
 
-    Preserves numerics: approximations to a few units in the last place.
+    ```mlir
+    %y = math.rsqrt %x : f32
+    // becomes
+    %y = llvm.call_intrinsic "llvm.nvvm.rsqrt.approx.f"(%x) : (f32) -> f32
+    ```
+
+    Preserves numerics: no, approximations to a few units in the last place.
   }];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::cf::ControlFlowDialect",

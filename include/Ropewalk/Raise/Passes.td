@@ -36,7 +36,16 @@ def RaiseAttentionPass : Pass<"rope-raise-attention", "::mlir::func::FuncOp"> {
     Otherwise the attention stays as it is and, with `report-misses`, a remark says at which
     operation the proof failed and why. Static shapes only.
 
-    Numerics: the same function. cos and sin may differ by rounding, because
+    ```mlir
+    %cos = linalg.generic ... math.cos      %qr = linalg.generic ins(%q, %cos, ...)
+    %s = linalg.batch_matmul ins(%qr, %kr)  %p = ... softmax of %s + mask ...
+    %o = linalg.batch_matmul ins(%p, %v)
+    // becomes
+    %o = rope.attention #rope.identity rotary <theta = 1.0e4, dim = 16> scale 0.25
+           causal query(%q : ...) key(%k : ...) value(%v : ...) outs(%init : ...)
+    ```
+
+    Preserves numerics: no, cos and sin may differ by rounding, because
     `rope.attention` makes angles in float64.
   }];
   let options = [

@@ -24,7 +24,19 @@ def DecomposeAttentionPass : Pass<"rope-decompose-attention"> {
     is f64 if the query is, and f32 otherwise. Scores are held for all queries
     and keys at once: `rope-tile-attention` makes code for long sequences.
 
-    Numerics: this is the definition.
+    ```mlir
+    %o = rope.attention #rope.sliding<window = 4> rotary <...> scale 0.25 causal
+           query(%q : ...) key(%k : ...) value(%v : ...) outs(%init : ...)
+    // becomes
+    %table = linalg.generic {...}  // math.cos, math.sin of f64, rounded
+    %qr = linalg.generic ins(%q, %table)    %kr = linalg.generic ins(%k, %table)
+    %s = linalg.generic ins(%qr, %kr)       // scores, -inf where masked
+    %m = linalg.generic ins(%s)             // maximum of a row
+    %p = linalg.generic ins(%s, %m)         // exp
+    %o = linalg.generic ins(%p, %v)         // sum, divided by that of %p
+    ```
+
+    Preserves numerics: yes, this is the definition.
   }];
   let dependentDialects = [
     "::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
@@ -38,7 +50,15 @@ def DecomposeRotatePass : Pass<"rope-decompose-rotate"> {
     Rewrites every `rope.rotate` into a table of cos and sin, made in float64,
     and an elementwise rotation.
 
-    Numerics: this is the definition.
+    ```mlir
+    %y = rope.rotate <theta = 5.0e2, dim = 8> ins(%x : ...) positions(%p : ...)
+           outs(%init : ...)
+    // becomes
+    %table = linalg.generic ins(%p)     // math.cos, math.sin of f64, rounded
+    %y = linalg.generic ins(%x, %table) // x_c cos - x_d sin, x_d cos + x_c sin
+    ```
+
+    Preserves numerics: yes, this is the definition.
   }];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
@@ -51,7 +71,17 @@ def DecomposeUpdateCachePass : Pass<"rope-decompose-update-cache"> {
     Rewrites every `rope.update_cache` into a loop over the batch items that
     inserts the rows of an item into its slots, which bufferizes in place.
 
-    Numerics: copies only.
+    ```mlir
+    %c1 = rope.update_cache rows(%r : ...) offset(%o : tensor<?xi64>)
+            outs(%c : ...)
+    // becomes
+    %c1 = scf.for %b = ... iter_args(%a = %c) {
+      %slot = tensor.extract %o[%b]
+      %row = tensor.extract_slice %r[%b, 0, 0, 0] ...
+      %next = tensor.insert_slice %row into %a[%b, 0, %slot, 0] ...
+    ```
+
+    Preserves numerics: yes, it only copies.
   }];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::scf::SCFDialect",

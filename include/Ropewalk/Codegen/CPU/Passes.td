@@ -24,7 +24,16 @@ def TileAttentionPass : Pass<"rope-tile-attention"> {
     Operations that this form does not cover (computation in f64, explicit
     positions) stay as they are, with a remark, for `rope-decompose-attention`.
 
-    Preserves numerics: sums are reordered and contracted, the softmax is
+    ```mlir
+    %o = rope.attention #rope.sliding<window = 4> ... query(%q : ...) ...
+    // becomes
+    %kt = ...  // K rotated and transposed, once for each key position
+    %o = scf.forall (%b, %h, %tile) ... {
+      %acc:3 = scf.for %keys = ... iter_args(%output, %maximum, %sum) {
+        // scores by vector.fma, mask, exp, output by vector.fma
+    ```
+
+    Preserves numerics: no, sums are reordered and contracted, the softmax is
     online.
   }];
   let dependentDialects = [
@@ -47,6 +56,13 @@ def FuseParallelOpsPass : Pass<"rope-fuse-parallel-ops"> {
     Fuses a `linalg.generic` of parallel loops into the parallel one that is its
     only user and reads it without broadcast, so nothing is computed twice.
 
+    ```mlir
+    %a = linalg.generic {parallel} ins(%x) { arith.negf }
+    %b = linalg.generic {parallel} ins(%a, %y) { arith.addf }
+    // becomes
+    %b = linalg.generic {parallel} ins(%x, %y) { arith.negf, arith.addf }
+    ```
+
     Preserves numerics: yes.
   }];
   let dependentDialects = ["::mlir::affine::AffineDialect",
@@ -58,6 +74,14 @@ def DeclareEntriesPass : Pass<"rope-declare-entries", "::mlir::ModuleOp"> {
   let description = [{
     Public functions get a C interface, and their arguments are marked as
     writable (caches) or not (all others) for bufferization.
+
+    ```mlir
+    func.func @forward(%k: tensor<?xf32> {rope.kind = "cache"}, %x: tensor<?xf32>)
+    // becomes
+    func.func @forward(%k: tensor<?xf32> {bufferization.writable = true, ...},
+                       %x: tensor<?xf32> {bufferization.writable = false})
+      attributes {llvm.emit_c_interface}
+    ```
 
     Preserves numerics: yes.
   }];
@@ -73,6 +97,16 @@ def UpdateCachesInPlacePass
     `rope.name` of a cache argument is removed. Where the function returns
     another buffer than the argument's, it is copied there.
 
+    ```mlir
+    func.func @f(%k: memref<?xf32> {rope.kind = "cache", rope.name = "k"})
+        -> (memref<4xf32>, memref<?xf32> {rope.name = "k"}) {
+      return %logits, %k : ...
+    // becomes
+    func.func @f(%k: memref<?xf32> {rope.kind = "cache", rope.name = "k"})
+        -> memref<4xf32> {
+      return %logits : ...
+    ```
+
     Preserves numerics: yes.
   }];
   let dependentDialects = ["::mlir::memref::MemRefDialect"];
@@ -86,7 +120,14 @@ def LowerMatmulToCallsPass
     with f32 sums, B of f32, f16 or bf16 and rows without gaps becomes a call
     of `ropewalk_matmul_<type>`.
 
-    Preserves numerics: sums are reordered and contracted.
+    ```mlir
+    linalg.generic {(m, n, k) -> (m, k), (n, k), (m, n)}
+      ins(%a : memref<?x64xf32>, %b : memref<32x64xbf16>) outs(%c)
+    // becomes
+    func.call @ropewalk_matmul_bf16(%m, %n, %k, %a, ..., %b, ..., %c, ...)
+    ```
+
+    Preserves numerics: no, sums are reordered and contracted.
   }];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
@@ -102,7 +143,15 @@ def LowerLinalgToParallelLoopsPass
     one `scf.parallel`; the innermost loop is left to LLVM's vectorizer. Sums
     along reduction loops are marked as reassociable and contractible.
 
-    Preserves numerics: sums are reordered and contracted.
+    ```mlir
+    linalg.generic {parallel, parallel, parallel} ins(%x : memref<?x?x8xf32>)
+      outs(%y : memref<?x?x8xf32>)
+    // becomes
+    scf.parallel (%ij) = (0) to (%d0 * %d1) step (1) {
+      scf.for %k = 0 to 8 step 1 { ... }
+    ```
+
+    Preserves numerics: no, sums are reordered and contracted.
   }];
   let dependentDialects = [
     "::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
@@ -116,6 +165,13 @@ def TuneParallelLoopsPass : Pass<"rope-tune-parallel-loops"> {
     in work), and a parallel region with one iteration runs on the thread that
     meets it.
 
+    ```mlir
+    omp.parallel { omp.wsloop { omp.loop_nest (%i) = (%from) to (%to) ... } }
+    // becomes
+    %several = arith.cmpi slt, %from + %step, %to
+    omp.parallel if(%several) { omp.wsloop schedule(guided) { ... } }
+    ```
+
     Preserves numerics: yes.
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect"];
@@ -127,7 +183,14 @@ def ApproximateMathPass : Pass<"rope-approximate-math"> {
     Expands `math.exp` and `math.tanh` of f32, scalar or vector, into
     polynomials, so that loops over them vectorize.
 
-    Preserves numerics: exp and tanh to a few units in the last place.
+    ```mlir
+    %y = math.exp %x : vector<8xf32>
+    // becomes
+    %n = math.floor (%x * log2(e))   %r = %x - %n * ln(2)
+    %y = (polynomial of %r by math.fma) * (2^%n by shifting into the exponent)
+    ```
+
+    Preserves numerics: no, exp and tanh to a few units in the last place.
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect",
                            "::mlir::math::MathDialect",
@@ -140,6 +203,13 @@ def LowerExpandShapesPass : Pass<"rope-lower-expand-shapes"> {
     Rewrites a `memref.expand_shape` that splits one dimension into more than
     one dynamic size into `memref.reinterpret_cast` with the sizes that the op
     names; `expand-strided-metadata` lowers all others and crashes at these.
+
+    ```mlir
+    memref.expand_shape %x [[0, 1]] output_shape [%a, %b]
+      : memref<?xf32> into memref<?x?xf32>
+    // becomes
+    memref.reinterpret_cast %x to offset: [0], sizes: [%a, %b], strides: [%b, 1]
+    ```
 
     Preserves numerics: yes.
   }];
