@@ -450,6 +450,42 @@ Block::WarpStatus Block::runWarp(Warp &warp, uint64_t quantum) {
         pc = split->pc;
         switches = split->state != Split::Running;
         continue;
+      case InstKind::Waiting:
+        if (mask) {
+          if (!inst.handler(warp, inst, mask)) [[unlikely]]
+            return WarpFailed;
+          if (warp.isBlocked) {
+            // Counted once, when it gets through.
+            --worker.warpCount[pc];
+            worker.laneCount[pc] -= uint32_t(std::popcount(mask));
+            split->pc = pc;
+            executed += quantum - left;
+            return WarpBlocked;
+          }
+        }
+        ++pc;
+        break;
+      case InstKind::Aligned:
+        if (mask == ~uint32_t(0)) [[likely]] {
+          if (!inst.handler(warp, inst, mask)) [[unlikely]]
+            return WarpFailed;
+          ++pc;
+          break;
+        }
+        if (mask == 0) {
+          ++pc;
+          break;
+        }
+        if (warp.live != ~uint32_t(0) || mask != active)
+          return fail(warp, inst, ReportKind::WarpSync, std::countr_zero(~mask),
+                      "needs all 32 lanes of the warp, and this one does not "
+                      "take part"),
+                 WarpFailed;
+        split->pc = pc;
+        split->member = ~uint32_t(0);
+        split->state = Split::Parked;
+        switches = true;
+        continue;
       case InstKind::WarpSync: {
         if (mask == 0) {
           ++pc;
@@ -491,6 +527,11 @@ Block::WarpStatus Block::runWarp(Warp &warp, uint64_t quantum) {
         split->pc = pc;
         leave(warp, warp.current);
         switches = true;
+      }
+      if (warp.yields) [[unlikely]] {
+        quantum -= left;
+        left = 0;
+        warp.yields = false;
       }
     }
     if (select(warp))

@@ -143,6 +143,46 @@ Ref InstDecoder::constant(uint64_t bits, uint32_t bytes) {
   return {entry->second, 1};
 }
 
+void InstDecoder::addExtra(Inst &inst, Ref ref) {
+  std::vector<Ref> &pool = parent.program.operands;
+  if (inst.extraCount == 0)
+    inst.extra = uint32_t(pool.size());
+  pool.push_back(ref);
+  ++inst.extraCount;
+}
+
+bool InstDecoder::vectorSource(unsigned index, ScalarType type, unsigned count,
+                               Inst &inst) {
+  const OperandSyntax &vector = operand(index);
+  bool isVector = vector.kind == OperandSyntax::Vector;
+  if (isVector ? vector.parts.size() != count : count != 1)
+    return failAt(vector, "expected a vector of " + std::to_string(count) +
+                              " registers");
+  for (unsigned i = 0; i < count; ++i) {
+    Ref ref;
+    if (!source(isVector ? vector.parts[i] : vector, type, ref))
+      return false;
+    addExtra(inst, ref);
+  }
+  return true;
+}
+
+bool InstDecoder::vectorDestination(unsigned index, ScalarType type,
+                                    unsigned count, Inst &inst) {
+  const OperandSyntax &vector = operand(index);
+  bool isVector = vector.kind == OperandSyntax::Vector;
+  if (isVector ? vector.parts.size() != count : count != 1)
+    return failAt(vector, "expected a vector of " + std::to_string(count) +
+                              " registers");
+  for (unsigned i = 0; i < count; ++i) {
+    Ref ref;
+    if (!destination(isVector ? vector.parts[i] : vector, type, ref))
+      return false;
+    addExtra(inst, ref);
+  }
+  return true;
+}
+
 namespace {
 
 bool isFloat(ScalarType type) {

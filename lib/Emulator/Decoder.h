@@ -79,6 +79,15 @@ public:
   bool address(unsigned index, Space space, Ref &ref, uint32_t &bytes,
                int64_t &offset);
   Ref constant(uint64_t bits, uint32_t bytes);
+  /// Appends to the operands of `inst` in Program::operands. All calls for one
+  /// instruction must follow each other.
+  void addExtra(Inst &inst, Ref ref);
+  /// Requires a vector of exactly `count` registers of the size of `type` and
+  /// appends them with addExtra, as sources or destinations.
+  bool vectorSource(unsigned index, ScalarType type, unsigned count,
+                    Inst &inst);
+  bool vectorDestination(unsigned index, ScalarType type, unsigned count,
+                         Inst &inst);
 
   bool fail(const std::string &message);
   bool failAt(const OperandSyntax &operand, const std::string &message);

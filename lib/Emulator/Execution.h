@@ -48,6 +48,10 @@ struct Warp {
   uint32_t live = 0;  ///< Lanes that have not exited.
   State state = Ready;
   uint32_t barrierId = 0;
+  bool isBlocked = false; ///< See InstKind::Waiting.
+  /// Set by a handler whose warp has nothing to do until others have run: a
+  /// failed poll. Ends the turn after the instruction.
+  bool yields = false;
   std::vector<Split> splits;
   int32_t current = 0;
   std::vector<uint32_t> initialized; ///< By tracked register, a bit a lane.

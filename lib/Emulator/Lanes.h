@@ -139,6 +139,13 @@ void addMemoryOpcodes(OpcodeTable &table);
 void addAtomicOpcodes(OpcodeTable &table);
 void addWarpOpcodes(OpcodeTable &table);
 void addControlOpcodes(OpcodeTable &table);
+void addExtendedOpcodes(OpcodeTable &table);
+void addMatrixOpcodes(OpcodeTable &table);
+void addMmaOpcodes(OpcodeTable &table);
+void addWgmmaOpcodes(OpcodeTable &table);
+void addMbarrierOpcodes(OpcodeTable &table);
+void addCopyOpcodes(OpcodeTable &table);
+void addClusterOpcodes(OpcodeTable &table);
 
 // Decoders of opcodes that integers and floats share; see OpsArithmetic.cpp.
 bool decodeIntegerArithmetic(InstDecoder &d, Inst &inst);

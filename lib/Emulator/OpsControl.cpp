@@ -159,26 +159,6 @@ void addControlOpcodes(OpcodeTable &table) {
   table["nanosleep"] = &decodeSleep;
 }
 
-const OpcodeTable *buildTable() {
-  static const OpcodeTable *table = [] {
-    auto *result = new OpcodeTable;
-    addIntegerOpcodes(*result);
-    addLogicOpcodes(*result);
-    addFloatOpcodes(*result);
-    addSpecialOpcodes(*result);
-    addHalfOpcodes(*result);
-    addCompareOpcodes(*result);
-    addMoveOpcodes(*result);
-    addConvertOpcodes(*result);
-    addMemoryOpcodes(*result);
-    addAtomicOpcodes(*result);
-    addWarpOpcodes(*result);
-    addControlOpcodes(*result);
-    return result;
-  }();
-  return table;
-}
-
 } // namespace ropewalk::emulator::ROPEWALK_EMULATOR_ISA
 
 #include "LanesEnd.h"

@@ -46,6 +46,13 @@ enum class InstKind : uint8_t {
   Exit,
   Barrier,
   WarpSync, ///< Waits for the lanes of the member mask in `member`.
+  /// Waits for all lanes of the warp (".aligned"). The handler gets a full
+  /// mask, or the block reports why it cannot.
+  Aligned,
+  /// Plain, but the handler may make the warp wait: it sets Warp::isBlocked
+  /// and returns true, and the instruction is executed again in the warp's
+  /// next turn.
+  Waiting,
 };
 
 struct Inst {
@@ -61,6 +68,8 @@ struct Inst {
   int32_t reconverge = -1; ///< Where diverged lanes meet; -1 is never.
   Ref op[5];               ///< Destination first.
   Ref list[4];             ///< Elements of a vector access.
+  /// Range in Program::operands, for instructions with many registers.
+  uint32_t extra = 0, extraCount = 0;
   Ref member;
   int64_t offset = 0; ///< Displacement of an address.
   uint32_t id = 0;    ///< Index in the code.
@@ -111,6 +120,7 @@ struct Program {
   uint32_t dynamicSharedOffset = 0;
   bool usesGlobalAtomics = false;
   std::vector<std::string> opcodes; ///< By instruction, for reports.
+  std::vector<Ref> operands;        ///< Behind Inst::extra.
 };
 
 } // namespace ropewalk::emulator

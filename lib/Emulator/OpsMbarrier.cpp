@@ -1,0 +1,21 @@
+//===- OpsMbarrier.cpp - Barrier objects in shared memory -------*- C++ -*-===//
+//
+// Part of Ropewalk, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The mbarrier instructions.
+//
+//===----------------------------------------------------------------------===//
+
+#include "LaneWise.h"
+
+namespace ropewalk::emulator::ROPEWALK_EMULATOR_ISA {
+
+void addMbarrierOpcodes(OpcodeTable &) {}
+
+} // namespace ropewalk::emulator::ROPEWALK_EMULATOR_ISA
+
+#include "LanesEnd.h"

@@ -1,0 +1,21 @@
+//===- OpsWgmma.cpp - Matrix multiplication by a warpgroup ------*- C++ -*-===//
+//
+// Part of Ropewalk, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// wgmma and setmaxnreg.
+//
+//===----------------------------------------------------------------------===//
+
+#include "LaneWise.h"
+
+namespace ropewalk::emulator::ROPEWALK_EMULATOR_ISA {
+
+void addWgmmaOpcodes(OpcodeTable &) {}
+
+} // namespace ropewalk::emulator::ROPEWALK_EMULATOR_ISA
+
+#include "LanesEnd.h"
