@@ -231,7 +231,6 @@ bool Parser::parseFunction(bool isEntry, bool isExternal) {
     return false;
   while (peek().kind == TokenKind::Dot) {
     const Token &token = next();
-    uint64_t ignored;
     if (token.isDot("maxntid")) {
       if (!parseBounds(parsed.info.maxThreads))
         return false;
@@ -239,9 +238,21 @@ bool Parser::parseFunction(bool isEntry, bool isExternal) {
       if (!parseBounds(parsed.info.requiredThreads))
         return false;
     } else if (token.isDot("minnctapersm") || token.isDot("maxnreg") ||
-               token.isDot("maxnctapersm")) {
-      if (!parsePositive(ignored, 1 << 30, "a number"))
+               token.isDot("maxnctapersm") || token.isDot("maxclusterrank")) {
+      uint64_t value = 0;
+      if (!parsePositive(value, 1 << 30, "a number"))
         return false;
+      if (token.isDot("minnctapersm"))
+        parsed.info.minBlocksPerMultiprocessor = uint32_t(value);
+      else if (token.isDot("maxnreg"))
+        parsed.info.maxRegisters = uint32_t(value);
+      else if (token.isDot("maxclusterrank"))
+        parsed.info.maxClusterRank = uint32_t(value);
+    } else if (token.isDot("reqnctapercluster")) {
+      if (!parseBounds(parsed.info.requiredCluster))
+        return false;
+    } else if (token.isDot("explicitcluster")) {
+      parsed.info.hasExplicitCluster = true;
     } else if (token.isDot("pragma")) {
       while (peek().kind == TokenKind::String || peek().is(','))
         next();

@@ -66,6 +66,13 @@ struct KernelInfo {
   /// From .maxntid and .reqntid; a count of 0 means no bound.
   Dim3 maxThreads{0, 0, 0};
   Dim3 requiredThreads{0, 0, 0};
+  /// From .reqnctapercluster, in blocks; a count of 0 means none.
+  Dim3 requiredCluster{0, 0, 0};
+  uint32_t maxClusterRank = 0;     ///< .maxclusterrank; 0 means no bound.
+  bool hasExplicitCluster = false; ///< .explicitcluster
+  /// .minnctapersm and .maxnreg; 0 means none. They change no result.
+  uint32_t minBlocksPerMultiprocessor = 0;
+  uint32_t maxRegisters = 0;
 };
 
 struct Program;
