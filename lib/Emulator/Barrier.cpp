@@ -1,4 +1,4 @@
-//===- Barrier.cpp - Barriers and the turn of the warps ---------*- C++ -*-===//
+//===- Barrier.cpp - Barriers of a block -----------------------*- C++ -*-===//
 //
 // Part of Ropewalk, under the Apache License v2.0 with LLVM Exceptions.
 // See LICENSE for license information.
@@ -6,12 +6,11 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Named barriers count warps, as the hardware does. A block whose warps all
-// wait is in a deadlock; the report then lists where.
+// Named barriers count warps, as the hardware does.
 //
 //===----------------------------------------------------------------------===//
 
-#include "Execution.h"
+#include "Cluster.h"
 
 #include <algorithm>
 #include <bit>
@@ -19,10 +18,6 @@
 using namespace ropewalk::emulator;
 
 namespace {
-
-/// Warp instructions of one turn. Turns end, so that a warp which waits for
-/// another in a loop does not keep it from running.
-constexpr uint64_t Turn = 4096;
 
 uint32_t lowest(uint32_t mask) { return uint32_t(std::countr_zero(mask)); }
 
@@ -83,6 +78,7 @@ bool Block::arrive(Warp &warp, const Inst &inst, uint32_t mask) {
                 "arrives at barrier " + std::to_string(id) +
                     " a second time before it completes");
   ++worker.counters.barriers;
+  ++cluster.progress;
   barrier.arrived |= bit;
   if (inst.data & (BarrierReduceAnd | BarrierReduceOr | BarrierReducePopc)) {
     uint32_t predicate = warp.predicate(inst.op[3]);
@@ -140,59 +136,7 @@ void Block::updateBarrier(Barrier &barrier) {
   barrier = Barrier();
 }
 
-Block::Status Block::run(uint64_t quantum) {
-  uint64_t end = executed + quantum;
-  while (true) {
-    bool anyReady = false, anyLeft = false;
-    for (Warp &warp : warps) {
-      if (warp.state != Warp::Ready) {
-        anyLeft |= warp.state == Warp::AtBarrier;
-        continue;
-      }
-      anyReady = true;
-      if (runWarp(warp, Turn) == WarpFailed)
-        return Failed;
-      if (warp.state == Warp::Done)
-        for (Barrier &barrier : barriers)
-          updateBarrier(barrier);
-      if (executed > launch.options.instructionBudget) {
-        const Inst &inst = program.code[size_t(warp.splits[warp.current].pc)];
-        fail(warp, inst, ReportKind::InstructionBudget, -1,
-             "is where the block has used up its budget of " +
-                 std::to_string(launch.options.instructionBudget) +
-                 " warp instructions");
-        return Failed;
-      }
-    }
-    if (!anyReady) {
-      if (!anyLeft)
-        return Finished;
-      reportDeadlock();
-      return Failed;
-    }
-    if (executed >= end)
-      return Yielded;
-  }
-}
-
-void Block::reportDeadlock() {
-  bool isFirst = true;
-  std::string list;
-  for (const Warp &warp : warps) {
-    if (warp.state != Warp::AtBarrier)
-      continue;
-    const Inst &inst = program.code[size_t(warp.splits[warp.current].pc)];
-    const Barrier &barrier = barriers[warp.barrierId];
-    if (isFirst)
-      fail(warp, inst, ReportKind::Deadlock, -1,
-           "waits at barrier " + std::to_string(warp.barrierId) + " with " +
-               std::to_string(std::popcount(barrier.arrived)) + " of " +
-               std::to_string(barrier.expected) +
-               " warps there and nobody left who could come");
-    isFirst = false;
-    list += "\n  warp " + std::to_string(warp.index) + " waits at barrier " +
-            std::to_string(warp.barrierId) + ", line " +
-            std::to_string(inst.location.line);
-  }
-  report.detail += list;
+void Block::updateBarriers() {
+  for (Barrier &barrier : barriers)
+    updateBarrier(barrier);
 }

@@ -10,7 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Execution.h"
+#include "Cluster.h"
 
 #include <algorithm>
 #include <bit>
@@ -22,14 +22,14 @@ Worker::Worker(const Launch &launch)
       laneCount(launch.program->code.size()),
       cache(launch.program->code.size()) {}
 
-Block::Block(const Launch &launch, Worker &worker)
-    : launch(launch), program(*launch.program), worker(worker) {}
+Block::Block(Cluster &cluster, uint32_t rank)
+    : cluster(cluster), rank(rank), launch(cluster.launch),
+      program(*cluster.launch.program), worker(cluster.worker) {}
 
-void Block::start(uint64_t linear) {
-  index = linear;
-  position.x = uint32_t(linear % launch.grid.x);
-  position.y = uint32_t(linear / launch.grid.x % launch.grid.y);
-  position.z = uint32_t(linear / launch.grid.x / launch.grid.y);
+void Block::start(Dim3 place) {
+  position = place;
+  index =
+      (uint64_t(place.z) * launch.grid.y + place.y) * launch.grid.x + place.x;
   uint32_t threads = uint32_t(launch.block.count());
   uint32_t warpCount = (threads + 31) / 32;
   // Rows start at multiples of 64 within a block of registers.
@@ -51,6 +51,7 @@ void Block::start(uint64_t linear) {
     warp.lanes = count == 32 ? ~uint32_t(0) : (uint32_t(1) << count) - 1;
     warp.live = warp.lanes;
     warp.state = Warp::Ready;
+    warp.isBlocked = warp.yields = false;
     warp.splits.assign(1, Split());
     warp.splits[0].state = Split::Running;
     warp.splits[0].mask = warp.lanes;
@@ -60,7 +61,6 @@ void Block::start(uint64_t linear) {
   }
   std::fill(std::begin(barriers), std::end(barriers), Barrier());
   executed = 0;
-  nextWarp = 0;
   report = Report();
 }
 

@@ -18,6 +18,7 @@
 #define ROPEWALK_LIB_EMULATOR_EXECUTION_H
 
 #include "Memory.h"
+#include "Ordering.h"
 #include "Program.h"
 #include "SharedMemory.h"
 
@@ -26,6 +27,7 @@
 namespace ropewalk::emulator {
 
 struct Block;
+struct Cluster;
 
 struct Split {
   enum State : uint8_t { Free, Running, Waiting, Parked };
@@ -82,6 +84,7 @@ struct Launch {
   std::vector<std::byte> parameters;
   uint32_t sharedBytes = 0;
   uint32_t dynamicShared = 0;
+  Dim3 cluster; ///< Blocks of a cluster.
 };
 
 /// What one host thread keeps between blocks.
@@ -94,14 +97,16 @@ struct Worker {
 };
 
 struct Block {
-  enum Status { Finished, Yielded, Failed };
+  enum WarpStatus { WarpBlocked, WarpYielded, WarpFailed };
 
-  Block(const Launch &launch, Worker &worker);
+  Block(Cluster &cluster, uint32_t rank);
 
-  /// Sets up the block of linear index `index`.
-  void start(uint64_t index);
-  /// Runs until the end, a failure, or about `quantum` warp instructions.
-  Status run(uint64_t quantum);
+  /// Sets up the block at `position` of the grid.
+  void start(Dim3 position);
+  /// Runs a warp until it waits or ends, or for `quantum` instructions.
+  WarpStatus runWarp(Warp &warp, uint64_t quantum);
+  /// A warp has ended: barriers that wait for everybody may be complete.
+  void updateBarriers();
 
   /// Sets the report. Returns false, as handlers do.
   bool fail(const Warp &warp, const Inst &inst, ReportKind kind, int lane,
@@ -109,10 +114,13 @@ struct Block {
   bool failAt(const Warp &warp, const Inst &inst, ReportKind kind, int lane,
               uint64_t address, std::string detail);
 
+  Cluster &cluster;
+  const uint32_t rank; ///< In the cluster.
   const Launch &launch;
   const Program &program;
   Worker &worker;
-  uint64_t index = 0;
+  uint64_t index = 0;            ///< In the grid, x fastest.
+  Dim3 clusterPosition{0, 0, 0}; ///< In the cluster.
   Dim3 position{0, 0, 0};
   std::vector<Warp> warps;
   std::vector<std::byte> registers;
@@ -123,9 +131,6 @@ struct Block {
   Report report;
 
 private:
-  enum WarpStatus { WarpBlocked, WarpYielded, WarpFailed };
-
-  WarpStatus runWarp(Warp &warp, uint64_t quantum);
   bool checkRegisters(Warp &warp, const Inst &inst, uint32_t mask);
   void diverge(Warp &warp, const Inst &inst, int32_t pc, uint32_t taken,
                uint32_t others);
@@ -141,10 +146,7 @@ private:
   void updateBarrier(Barrier &barrier);
   /// Steps the warp's current split over a barrier.
   void advance(Warp &warp);
-  void reportDeadlock();
   void setSpecials(Warp &warp);
-
-  uint32_t nextWarp = 0;
 };
 
 /// Operands of a barrier instruction, in Inst::data.

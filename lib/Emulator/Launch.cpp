@@ -14,7 +14,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Execution.h"
+#include "Cluster.h"
 
 #include <algorithm>
 #include <atomic>
@@ -156,14 +156,15 @@ Device::findGlobal(const Module &module, std::string_view name) const {
 
 namespace {
 
+std::string text(Dim3 d) {
+  return std::to_string(d.x) + "x" + std::to_string(d.y) + "x" +
+         std::to_string(d.z);
+}
+
 /// The dimensions and arguments that no kernel could run with.
 std::string checkLaunch(const KernelInfo &info, Dim3 grid, Dim3 block,
                         size_t dynamicShared,
                         std::span<const std::span<const std::byte>> arguments) {
-  auto text = [](Dim3 d) {
-    return std::to_string(d.x) + "x" + std::to_string(d.y) + "x" +
-           std::to_string(d.z);
-  };
   if (grid.count() == 0 || block.count() == 0)
     return "grid " + text(grid) + " or block " + text(block) + " is empty";
   if (grid.x > 0x7fffffff || grid.y > 65535 || grid.z > 65535)
@@ -192,27 +193,39 @@ std::string checkLaunch(const KernelInfo &info, Dim3 grid, Dim3 block,
   return {};
 }
 
-/// Runs blocks [0, count) on several threads. Returns the report of the lowest
-/// block that failed.
+/// Rounds of fruitless polling after which a launch counts as stuck. Polls that
+/// give up after fewer rounds find something else to do.
+constexpr uint64_t IdleLimit = uint64_t(1) << 17;
+
+/// Runs clusters [0, count) on several threads. Returns the report of the
+/// lowest cluster that failed.
 std::optional<Report> runParallel(const Launch &launch, uint64_t count,
                                   std::deque<Worker> &workers) {
   std::atomic<uint64_t> next{0}, failedAt{count};
   std::mutex mutex;
   std::optional<Report> report;
   auto work = [&](Worker &worker) {
-    Block block(launch, worker);
+    Cluster cluster(launch, worker);
     for (uint64_t i; (i = next.fetch_add(1)) < failedAt.load();) {
-      block.start(i);
-      Block::Status status;
+      cluster.start(i);
+      Cluster::Status status;
+      uint64_t idle = 0;
       do {
-        status = block.run(uint64_t(1) << 20);
-      } while (status == Block::Yielded && i < failedAt.load());
-      if (status != Block::Failed)
+        status = cluster.run(uint64_t(1) << 20);
+        if (status == Cluster::Idle && ++idle > IdleLimit) {
+          cluster.reportDeadlock();
+          status = Cluster::Failed;
+        } else if (status == Cluster::Yielded) {
+          idle = 0;
+        }
+      } while ((status == Cluster::Yielded || status == Cluster::Idle) &&
+               i < failedAt.load());
+      if (status != Cluster::Failed)
         continue;
       std::lock_guard<std::mutex> lock(mutex);
       if (i < failedAt.load()) {
         failedAt = i;
-        report = block.report;
+        report = cluster.report();
       }
     }
   };
@@ -225,36 +238,61 @@ std::optional<Report> runParallel(const Launch &launch, uint64_t count,
   return report;
 }
 
-/// Runs blocks in order on this thread, up to `window` of them interleaved.
+/// Runs clusters in order on this thread, up to `window` of them interleaved.
 std::optional<Report> runInterleaved(const Launch &launch, uint64_t count,
-                                     Worker &worker) {
-  constexpr size_t window = 256;
-  constexpr uint64_t quantum = uint64_t(1) << 16;
-  std::deque<std::unique_ptr<Block>> resident;
-  std::vector<std::unique_ptr<Block>> spare;
-  uint64_t next = 0;
+                                     size_t window, Worker &worker) {
+  const uint64_t quantum = uint64_t(1)
+                           << (launch.options.scheduleSeed ? 8 : 16);
+  std::deque<std::unique_ptr<Cluster>> resident;
+  std::vector<std::unique_ptr<Cluster>> spare;
+  uint64_t next = 0, idle = 0;
   while (next < count || !resident.empty()) {
     if (next < count && resident.size() < window) {
       if (spare.empty())
-        spare.push_back(std::make_unique<Block>(launch, worker));
+        spare.push_back(std::make_unique<Cluster>(launch, worker));
       spare.back()->start(next++);
       resident.push_front(std::move(spare.back()));
       spare.pop_back();
+      idle = 0;
     }
-    std::unique_ptr<Block> block = std::move(resident.front());
+    std::unique_ptr<Cluster> cluster = std::move(resident.front());
     resident.pop_front();
-    switch (block->run(quantum)) {
-    case Block::Failed:
-      return block->report;
-    case Block::Yielded:
-      resident.push_back(std::move(block));
+    uint64_t before = cluster->progress;
+    Cluster::Status status = cluster->run(quantum);
+    idle =
+        status == Cluster::Idle && cluster->progress == before ? idle + 1 : 0;
+    if (idle > IdleLimit * (resident.size() + 1)) {
+      cluster->reportDeadlock();
+      return cluster->report();
+    }
+    switch (status) {
+    case Cluster::Failed:
+      return cluster->report();
+    case Cluster::Yielded:
+    case Cluster::Idle:
+      resident.push_back(std::move(cluster));
       break;
-    case Block::Finished:
-      spare.push_back(std::move(block));
+    case Cluster::Finished:
+      spare.push_back(std::move(cluster));
       break;
     }
   }
   return std::nullopt;
+}
+
+/// Clusters that are on the chip at one time, at least one.
+size_t residentClusters(const Launch &launch) {
+  constexpr uint64_t threadsOfProcessor = 2048, sharedOfProcessor = 228 << 10,
+                     blocksOfProcessor = 32, reservedShared = 1 << 10;
+  const std::string &target = launch.kernel->module->target;
+  uint64_t processors = target.substr(0, 5) == "sm_90" ? 132 : 108;
+  uint64_t threads = (launch.block.count() + 31) / 32 * 32;
+  uint64_t blocks =
+      std::min({threadsOfProcessor / threads,
+                sharedOfProcessor / (launch.sharedBytes + reservedShared),
+                blocksOfProcessor});
+  return std::max<uint64_t>(1, processors * std::max<uint64_t>(blocks, 1) /
+                                   launch.cluster.count());
 }
 
 } // namespace
@@ -288,7 +326,18 @@ Device::launch(const Kernel &kernel, Dim3 grid, Dim3 block,
     if (!arguments[i].empty())
       std::memcpy(launch.parameters.data() + kernel.info.parameters[i].offset,
                   arguments[i].data(), arguments[i].size());
-  uint64_t count = grid.count();
+  launch.cluster = options.cluster.count() > 1 ? options.cluster
+                   : kernel.info.requiredCluster.count()
+                       ? kernel.info.requiredCluster
+                       : Dim3{};
+  const Dim3 &cluster = launch.cluster;
+  if (grid.x % cluster.x || grid.y % cluster.y || grid.z % cluster.z ||
+      cluster.count() > 16) {
+    invalid.detail = "cluster " + text(cluster) + " does not divide grid " +
+                     text(grid) + " or has more than 16 blocks";
+    return invalid;
+  }
+  uint64_t count = grid.count() / cluster.count();
   uint64_t threads =
       options.threads ? options.threads : std::thread::hardware_concurrency();
   threads = std::clamp<uint64_t>(threads, 1, std::min<uint64_t>(count, 256));
@@ -296,14 +345,15 @@ Device::launch(const Kernel &kernel, Dim3 grid, Dim3 block,
   std::deque<Worker> workers;
   for (uint64_t i = 0; i < (interleaves ? 1 : threads); ++i)
     workers.emplace_back(launch);
-  std::optional<Report> report = interleaves
-                                     ? runInterleaved(launch, count, workers[0])
-                                     : runParallel(launch, count, workers);
+  std::optional<Report> report =
+      interleaves
+          ? runInterleaved(launch, count, residentClusters(launch), workers[0])
+          : runParallel(launch, count, workers);
   if (report)
     return *report;
   Counters total;
-  total.blocks = count;
-  total.warps = count * ((block.count() + 31) / 32);
+  total.blocks = grid.count();
+  total.warps = grid.count() * ((block.count() + 31) / 32);
   for (const Inst &inst : kernel.program->code)
     total.lines.push_back({inst.location.line, 0, 0});
   for (Worker &worker : workers) {

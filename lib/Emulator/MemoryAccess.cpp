@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "MemoryAccess.h"
+#include "Cluster.h"
 
 namespace ropewalk::emulator::ROPEWALK_EMULATOR_ISA {
 
@@ -291,7 +292,7 @@ bool checkRaces(const Request &r) {
       int other = isWrite ? shared.write(warp, address, r.bytes, isStrong)
                           : shared.read(warp, address, r.bytes, isStrong);
       if (other >= 0) {
-        r.warp.block->report.otherWarp = other;
+        r.warp.block->report.other = {int64_t(r.warp.block->index), other, -1, {}};
         return report(r, ReportKind::SharedRace, lane, Space::Shared,
                       "races with an access of warp " + std::to_string(other) +
                           " that no barrier separates from it");
@@ -419,6 +420,8 @@ Space spaceOf(uint64_t address) {
 
 bool resolve(Warp &warp, const Inst &inst, uint32_t mask, AccessKind kind,
              uint32_t bytes, Access &access) {
+  if (kind != AccessKind::Load)
+    ++warp.block->cluster.progress;
   Addresses address;
   if (inst.data & MemoryNarrowBase)
     address = __builtin_convertvector(

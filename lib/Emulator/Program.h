@@ -119,6 +119,7 @@ struct Program {
   std::vector<uint8_t> constantMemory;
   uint32_t dynamicSharedOffset = 0;
   bool usesGlobalAtomics = false;
+  uint32_t egos = 1; ///< Bits of Ego that the code makes use of.
   std::vector<std::string> opcodes; ///< By instruction, for reports.
   std::vector<Ref> operands;        ///< Behind Inst::extra.
 };

@@ -30,7 +30,15 @@ const char *ropewalk::emulator::name(ReportKind kind) {
                                       "trap",
                                       "warp-sync",
                                       "read-only-write",
-                                      "unsupported"};
+                                      "unsupported",
+                                      "global-race",
+                                      "proxy-race",
+                                      "async-hazard",
+                                      "mbarrier-misuse",
+                                      "tensor-map-misuse",
+                                      "register-budget",
+                                      "cluster-misuse",
+                                      "register-hazard"};
   return names[size_t(kind)];
 }
 
@@ -53,5 +61,17 @@ std::string Report::str() const {
     std::snprintf(hex, sizeof hex, "0x%llx", (unsigned long long)address);
     place += std::string(", address ") + hex;
   }
-  return text + place + ": " + detail;
+  if (!source.empty())
+    place += " (" + source + ")";
+  text += place + ": " + detail;
+  if (other.block >= 0) {
+    text += "; the other party: block " + std::to_string(other.block);
+    if (other.warp >= 0)
+      text += ", warp " + std::to_string(other.warp);
+    if (other.lane >= 0)
+      text += ", lane " + std::to_string(other.lane);
+    if (other.location.line)
+      text += ", line " + std::to_string(other.location.line);
+  }
+  return text;
 }

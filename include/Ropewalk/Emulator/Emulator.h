@@ -41,7 +41,15 @@ enum class ReportKind : uint8_t {
   Trap,
   WarpSync, ///< A .sync instruction with a wrong member mask.
   ReadOnlyWrite,
-  Unsupported
+  Unsupported,
+  GlobalRace,
+  ProxyRace,       ///< A proxy fence is missing between two accesses.
+  AsyncHazard,     ///< A result used, or a source changed, before the wait.
+  MbarrierMisuse,  ///< Wrong count or phase, or no barrier there.
+  TensorMapMisuse, ///< A tensor map that does not fit its use.
+  RegisterBudget,  ///< setmaxnreg beyond what the block has.
+  ClusterMisuse,   ///< A rank that is not there, a block that has exited.
+  RegisterHazard,  ///< A register in the hands of an asynchronous operation.
 };
 
 /// Lower-case name with dashes, "out-of-bounds" for example.
@@ -60,8 +68,16 @@ struct Report {
   int lane = -1;
   bool hasAddress = false;
   uint64_t address = 0;
-  /// The other party of a race.
-  int otherWarp = -1;
+  /// Source file and position of the instruction, from .loc; "" if unknown.
+  std::string source;
+  /// The other party of a race or hazard; block -1 if there is none, lane -1
+  /// where all lanes of the warp took part.
+  struct Party {
+    int64_t block = -1;
+    int warp = -1;
+    int lane = -1;
+    SourceLocation location;
+  } other;
 
   /// The report in one line (more for a deadlock: one per waiting warp).
   std::string str() const;
@@ -77,6 +93,14 @@ struct LaunchOptions {
   bool checkUninitializedMemory = true;
   bool checkUninitializedRegisters = true;
   bool checkRaces = true;
+  /// 0 runs warps in a fixed order. Other values choose the order of warps, the
+  /// length of their turns and the delay of asynchronous operations.
+  uint64_t scheduleSeed = 0;
+  /// Blocks of a cluster; 1x1x1 leaves it to the kernel's own declaration.
+  Dim3 cluster;
+  /// Registers of a thread when the kernel starts, for setmaxnreg; 0 takes what
+  /// the kernel's bounds leave to a thread of the chip.
+  uint32_t registersPerThread = 0;
 };
 
 /// Counters of a launch that ended well, or the report of one that did not.

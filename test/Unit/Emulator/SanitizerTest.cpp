@@ -164,7 +164,7 @@ TEST_F(SanitizerTest, SharedRaces) {
   result =
       runBody(head + storeOwn + barrier + loadOther + storeOwn, 64, 0, before);
   expectFault(result, ReportKind::SharedRace);
-  EXPECT_EQ(result.report().warp + result.report().otherWarp, 1);
+  EXPECT_EQ(result.report().warp + result.report().other.warp, 1);
   ASSERT_RAN(runBody(head + storeOwn + barrier + loadOther + barrier + storeOwn,
                      64, 0, before));
   expectFault(runBody(head + storeOwn + storeOther, 64, 0, before),

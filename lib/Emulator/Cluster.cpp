@@ -1,0 +1,178 @@
+//===- Cluster.cpp - Blocks that run together -------------------*- C++ -*-===//
+//
+// Part of Ropewalk, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Warps run in rounds, each for one turn. Without a seed the order is fixed and
+// turns are long; a seed shuffles each round and draws the length of each turn.
+// When a round lets nobody go on, asynchronous operations complete early; when
+// there are none left, nobody ever will: a deadlock, reported with the place
+// where each warp waits.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Cluster.h"
+
+#include <algorithm>
+#include <bit>
+
+using namespace ropewalk::emulator;
+
+namespace {
+
+/// Warp instructions of one turn. Turns end, so that a warp which waits for
+/// another in a loop does not keep it from running.
+constexpr uint64_t Turn = 4096;
+/// Longest turn under a seed: short turns interleave more finely.
+constexpr uint64_t SeededTurn = 64;
+
+} // namespace
+
+Cluster::Cluster(const Launch &launch, Worker &worker)
+    : launch(launch), worker(worker) {
+  for (uint32_t rank = 0; rank < launch.cluster.count(); ++rank)
+    blocks.push_back(std::make_unique<Block>(*this, rank));
+}
+
+void Cluster::start(uint64_t index) {
+  const Dim3 &size = launch.cluster;
+  uint64_t across = launch.grid.x / size.x, down = launch.grid.y / size.y;
+  Dim3 place{uint32_t(index % across), uint32_t(index / across % down),
+             uint32_t(index / across / down)};
+  uint64_t seed = launch.options.scheduleSeed;
+  random.state = seed + index * 0x632be59bd9b4e019;
+  async.reset(seed ? random.next() | 1 : 0);
+  barrier = ClusterBarrier();
+  progress = executed = 0;
+  uint32_t warpCount = uint32_t((launch.block.count() + 31) / 32);
+  ordering.reset(uint32_t(blocks.size()) * warpCount * 32, launch.program->egos,
+                 launch.options.checkRaces);
+  order.clear();
+  for (uint32_t rank = 0; rank < blocks.size(); ++rank) {
+    Dim3 inside{rank % size.x, rank / size.x % size.y, rank / size.x / size.y};
+    Block &block = *blocks[rank];
+    block.clusterPosition = inside;
+    block.start({place.x * size.x + inside.x, place.y * size.y + inside.y,
+                 place.z * size.z + inside.z});
+    for (Warp &warp : block.warps)
+      order.push_back(&warp);
+  }
+}
+
+bool Cluster::runWarp(Warp &warp, Round &round) {
+  Block &block = *warp.block;
+  round.anyLeft |= warp.state != Warp::Done;
+  if (warp.state != Warp::Ready)
+    return true;
+  warp.isBlocked = false;
+  uint64_t turn =
+      launch.options.scheduleSeed ? 1 + random.below(SeededTurn) : Turn;
+  uint64_t before = block.executed;
+  Block::WarpStatus status = block.runWarp(warp, turn);
+  executed += block.executed - before;
+  if (status == Block::WarpFailed)
+    return false;
+  round.anyReady |= !warp.isBlocked;
+  // A poll ends the turn early.
+  round.onlyPolls &= warp.isBlocked || (status == Block::WarpYielded &&
+                                        block.executed - before < turn);
+  if (warp.state == Warp::Done) {
+    ++progress;
+    block.updateBarriers();
+  }
+  if (block.executed <= launch.options.instructionBudget)
+    return true;
+  const Inst &inst =
+      block.program.code[size_t(warp.splits[size_t(warp.current)].pc)];
+  return block.fail(warp, inst, ReportKind::InstructionBudget, -1,
+                    "is where the block has used up its budget of " +
+                        std::to_string(launch.options.instructionBudget) +
+                        " warp instructions");
+}
+
+bool Cluster::runRound(Round &round) {
+  if (launch.options.scheduleSeed)
+    for (size_t i = order.size(); i > 1; --i)
+      std::swap(order[i - 1], order[random.below(i)]);
+  for (Warp *warp : order)
+    if (!runWarp(*warp, round))
+      return false;
+  return async.advance();
+}
+
+Cluster::Status Cluster::run(uint64_t quantum) {
+  uint64_t end = executed + quantum;
+  while (true) {
+    uint64_t before = progress;
+    Round round;
+    if (!runRound(round))
+      return Failed;
+    if (!round.anyLeft) {
+      while (!async.isEmpty())
+        if (!async.completeNext())
+          return Failed;
+      return Finished;
+    }
+    if (progress == before && (!round.anyReady || round.onlyPolls)) {
+      if (!async.isEmpty()) {
+        if (!async.completeNext())
+          return Failed;
+        continue;
+      }
+      if (round.anyReady)
+        return Idle;
+      reportDeadlock();
+      return Failed;
+    }
+    if (executed >= end)
+      return Yielded;
+  }
+}
+
+const Report &Cluster::report() const {
+  for (const auto &block : blocks)
+    if (block->report.block >= 0)
+      return block->report;
+  return blocks[0]->report;
+}
+
+void Cluster::reportDeadlock() {
+  Block *first = nullptr;
+  std::string list;
+  for (const auto &block : blocks)
+    for (const Warp &warp : block->warps) {
+      if (warp.state == Warp::Done)
+        continue;
+      const Inst &inst =
+          block->program.code[size_t(warp.splits[size_t(warp.current)].pc)];
+      std::string place = "line " + std::to_string(inst.location.line);
+      std::string what;
+      if (warp.state == Warp::AtBarrier) {
+        const Barrier &barrier = block->barriers[warp.barrierId];
+        place =
+            "waits at barrier " + std::to_string(warp.barrierId) + ", " + place;
+        what = "waits at barrier " + std::to_string(warp.barrierId) + " with " +
+               std::to_string(std::popcount(barrier.arrived)) + " of " +
+               std::to_string(barrier.expected) +
+               " warps there and nobody left who could come";
+      } else {
+        place = std::string(warp.isBlocked ? "waits" : "polls") + " at '" +
+                block->program.opcodes[inst.id] + "', " + place;
+        what = "waits for something that nobody is left to do";
+      }
+      if (!first) {
+        first = block.get();
+        block->fail(warp, inst, ReportKind::Deadlock, -1, what);
+      }
+      list +=
+          "\n  " +
+          (blocks.size() > 1 ? "block " + std::to_string(block->index) + ", "
+                             : std::string()) +
+          "warp " + std::to_string(warp.index) + " " + place;
+    }
+  if (first)
+    first->report.detail += list;
+}
