@@ -20,6 +20,7 @@ using namespace ropewalk::emulator;
 Worker::Worker(const Launch &launch)
     : warpCount(launch.program->code.size()),
       laneCount(launch.program->code.size()),
+      lineTraffic(launch.program->code.size()),
       cache(launch.program->code.size()) {}
 
 Block::Block(Cluster &cluster, uint32_t rank)
@@ -374,6 +375,7 @@ Block::WarpStatus Block::runWarp(Warp &warp, uint64_t quantum) {
           ++pc;
         } else {
           ++counters.divergentBranches;
+          ++worker.lineTraffic[pc].divergentBranches;
           split->pc = pc;
           diverge(warp, inst, inst.target, mask, others);
           switches = true;
@@ -407,6 +409,7 @@ Block::WarpStatus Block::runWarp(Warp &warp, uint64_t quantum) {
         int32_t target = int32_t(inst.targets[indices[first]]);
         if (same != mask) {
           ++counters.divergentBranches;
+          ++worker.lineTraffic[pc].divergentBranches;
           Inst again = inst;
           again.id = inst.id - 1; // The rest returns to this instruction.
           split->pc = pc;

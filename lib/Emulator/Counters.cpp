@@ -59,6 +59,16 @@ const char *ropewalk::emulator::name(InstClass cls) {
   return names[size_t(cls)];
 }
 
+LineTraffic &LineTraffic::operator+=(const LineTraffic &other) {
+  globalRequests += other.globalRequests;
+  globalSectors += other.globalSectors;
+  sharedRequests += other.sharedRequests;
+  sharedTransactions += other.sharedTransactions;
+  sharedConflicts += other.sharedConflicts;
+  divergentBranches += other.divergentBranches;
+  return *this;
+}
+
 Counters &Counters::operator+=(const Counters &other) {
   for (const Figure &figure : figures)
     this->*figure.value += other.*figure.value;
@@ -73,6 +83,7 @@ Counters &Counters::operator+=(const Counters &other) {
     for (size_t i = 0; i < lines.size(); ++i) {
       lines[i].warpInstructions += other.lines[i].warpInstructions;
       lines[i].laneInstructions += other.lines[i].laneInstructions;
+      lines[i].traffic += other.lines[i].traffic;
     }
   } else if (!other.lines.empty()) {
     lines.clear();

@@ -93,6 +93,7 @@ struct Worker {
 
   Counters counters;
   std::vector<uint64_t> warpCount, laneCount; ///< By instruction.
+  std::vector<LineTraffic> lineTraffic;       ///< By instruction.
   std::vector<Buffer *> cache;                ///< Last buffer by instruction.
 };
 

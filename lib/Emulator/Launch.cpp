@@ -197,6 +197,18 @@ std::string checkLaunch(const KernelInfo &info, Dim3 grid, Dim3 block,
 /// give up after fewer rounds find something else to do.
 constexpr uint64_t IdleLimit = uint64_t(1) << 17;
 
+bool isCancelled(const Launch &launch) {
+  return launch.options.cancel && launch.options.cancel->load();
+}
+
+Report cancelled(const Launch &launch) {
+  Report report;
+  report.kind = ReportKind::Cancelled;
+  report.kernel = launch.kernel->info.name;
+  report.detail = "the launch was cancelled";
+  return report;
+}
+
 /// Runs clusters [0, count) on several threads. Returns the report of the
 /// lowest cluster that failed.
 std::optional<Report> runParallel(const Launch &launch, uint64_t count,
@@ -219,7 +231,9 @@ std::optional<Report> runParallel(const Launch &launch, uint64_t count,
           idle = 0;
         }
       } while ((status == Cluster::Yielded || status == Cluster::Idle) &&
-               i < failedAt.load());
+               i < failedAt.load() && !isCancelled(launch));
+      if (isCancelled(launch))
+        return;
       if (status != Cluster::Failed)
         continue;
       std::lock_guard<std::mutex> lock(mutex);
@@ -235,6 +249,8 @@ std::optional<Report> runParallel(const Launch &launch, uint64_t count,
   work(workers[0]);
   for (std::thread &thread : threads)
     thread.join();
+  if (!report && isCancelled(launch))
+    return cancelled(launch);
   return report;
 }
 
@@ -255,6 +271,8 @@ std::optional<Report> runInterleaved(const Launch &launch, uint64_t count,
       spare.pop_back();
       idle = 0;
     }
+    if (isCancelled(launch))
+      return cancelled(launch);
     std::unique_ptr<Cluster> cluster = std::move(resident.front());
     resident.pop_front();
     uint64_t before = cluster->progress;
@@ -355,13 +373,14 @@ Device::launch(const Kernel &kernel, Dim3 grid, Dim3 block,
   total.blocks = grid.count();
   total.warps = grid.count() * ((block.count() + 31) / 32);
   for (const Inst &inst : kernel.program->code)
-    total.lines.push_back({inst.location.line, 0, 0});
+    total.lines.push_back({inst.location.line, 0, 0, inst.cls, {}});
   for (Worker &worker : workers) {
     for (size_t i = 0; i < total.lines.size(); ++i) {
       const Inst &inst = kernel.program->code[i];
       uint64_t warpCount = worker.warpCount[i], lanes = worker.laneCount[i];
       total.lines[i].warpInstructions += warpCount;
       total.lines[i].laneInstructions += lanes;
+      total.lines[i].traffic += worker.lineTraffic[i];
       total.warpInstructions += warpCount;
       total.laneInstructions += lanes;
       total.warpByClass[size_t(inst.cls)] += warpCount;

@@ -38,7 +38,8 @@ const char *ropewalk::emulator::name(ReportKind kind) {
                                       "tensor-map-misuse",
                                       "register-budget",
                                       "cluster-misuse",
-                                      "register-hazard"};
+                                      "register-hazard",
+                                      "cancelled"};
   return names[size_t(kind)];
 }
 

@@ -47,11 +47,23 @@ enum class InstClass : uint8_t {
 /// Lower-case name with dashes, "global-load" for example.
 const char *name(InstClass cls);
 
+/// Memory traffic and divergence of one instruction; the figures are those of
+/// Counters, loads and stores together.
+struct LineTraffic {
+  uint64_t globalRequests = 0, globalSectors = 0;
+  uint64_t sharedRequests = 0, sharedTransactions = 0, sharedConflicts = 0;
+  uint64_t divergentBranches = 0;
+
+  LineTraffic &operator+=(const LineTraffic &other);
+};
+
 /// Counts of one instruction of the kernel.
 struct LineCount {
   uint32_t line = 0;
   uint64_t warpInstructions = 0;
   uint64_t laneInstructions = 0;
+  InstClass cls = InstClass::Integer;
+  LineTraffic traffic;
 };
 
 struct Counters {

@@ -18,6 +18,7 @@
 #include "Ropewalk/Emulator/Counters.h"
 #include "Ropewalk/Emulator/Module.h"
 
+#include <atomic>
 #include <cstddef>
 #include <memory>
 #include <optional>
@@ -50,6 +51,7 @@ enum class ReportKind : uint8_t {
   RegisterBudget,  ///< setmaxnreg beyond what the block has.
   ClusterMisuse,   ///< A rank that is not there, a block that has exited.
   RegisterHazard,  ///< A register in the hands of an asynchronous operation.
+  Cancelled,       ///< See LaunchOptions::cancel.
 };
 
 /// Lower-case name with dashes, "out-of-bounds" for example.
@@ -101,6 +103,8 @@ struct LaunchOptions {
   /// Registers of a thread when the kernel starts, for setmaxnreg; 0 takes what
   /// the kernel's bounds leave to a thread of the chip.
   uint32_t registersPerThread = 0;
+  /// Becomes true when the launch has to end early, with the report Cancelled.
+  const std::atomic<bool> *cancel = nullptr;
 };
 
 /// Counters of a launch that ended well, or the report of one that did not.
