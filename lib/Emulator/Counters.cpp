@@ -45,17 +45,19 @@ const Figure figures[] = {
     {"barriers", &Counters::barriers},
     {"branches", &Counters::branches},
     {"divergent_branches", &Counters::divergentBranches},
+    {"tensor_flops", &Counters::tensorFlops},
+    {"useful_tensor_flops", &Counters::usefulTensorFlops},
 };
 
 } // namespace
 
 const char *ropewalk::emulator::name(InstClass cls) {
   static const char *const names[Classes] = {
-      "integer",      "float32",        "float16",     "float64",
-      "special",      "conversion",     "compare",     "move",
-      "global-load",  "global-store",   "shared-load", "shared-store",
-      "local-access", "parameter-load", "atomic",      "warp-exchange",
-      "barrier",      "control"};
+      "integer",       "float32",      "float16",        "float64",
+      "special",       "matrix",       "conversion",     "compare",
+      "move",          "global-load",  "global-store",   "shared-load",
+      "shared-store",  "local-access", "parameter-load", "atomic",
+      "warp-exchange", "barrier",      "control"};
   return names[size_t(cls)];
 }
 

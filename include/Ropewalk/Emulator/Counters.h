@@ -28,6 +28,7 @@ enum class InstClass : uint8_t {
   Float16,    ///< Arithmetic on f16, bf16 and their packed forms.
   Float64,    ///< Arithmetic on f64.
   Special,    ///< Approximate functions, division, square root.
+  Matrix,     ///< mma, wmma.mma, wgmma.mma_async.
   Conversion, ///< cvt.
   Compare,    ///< setp, set, selp, slct, testp.
   Move,       ///< mov, cvta, prmt and packing.
@@ -89,6 +90,9 @@ struct Counters {
   uint64_t barriers = 0; ///< Arrivals of warps at block barriers.
   uint64_t branches = 0; ///< Branch instructions of warps.
   uint64_t divergentBranches = 0;
+  /// Operations of tensor cores: 2 * M * N * K of every instruction, and twice
+  /// the multiply-adds among them whose two factors are both nonzero.
+  uint64_t tensorFlops = 0, usefulTensorFlops = 0;
 
   /// One entry for each executed instruction, in the order of the text.
   std::vector<LineCount> lines;
