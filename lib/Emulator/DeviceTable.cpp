@@ -11,10 +11,9 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "JsonText.h"
 #include "Ropewalk/Emulator/Device.h"
-#include "Ropewalk/Emulator/Emulator.h"
 
-#include <charconv>
 #include <map>
 
 using namespace ropewalk::emulator;
@@ -152,96 +151,6 @@ void destroy(RopewalkDevice *table) {
   delete static_cast<TableDevice *>(table->self);
 }
 
-/// Reads the flat object of options that Device.h describes.
-class OptionsParser {
-public:
-  OptionsParser(std::string_view text, LaunchOptions &options)
-      : text(text), options(options) {}
-
-  /// Empty on success.
-  std::string run() {
-    if (!consume('{'))
-      return "expected an object";
-    if (consume('}'))
-      return end();
-    do {
-      skip();
-      std::string key;
-      if (!consume('"'))
-        return "expected a key in quotes";
-      while (position < text.size() && text[position] != '"')
-        key += text[position++];
-      if (!consume('"') || !consume(':'))
-        return "expected ':' after key '" + key + "'";
-      std::string reason = value(key);
-      if (!reason.empty())
-        return reason;
-    } while (consume(','));
-    if (!consume('}'))
-      return "expected ',' or '}'";
-    return end();
-  }
-
-private:
-  void skip() {
-    while (position < text.size() &&
-           std::string_view(" \t\r\n").find(text[position]) !=
-               std::string_view::npos)
-      ++position;
-  }
-  bool consume(char c) {
-    skip();
-    if (position >= text.size() || text[position] != c)
-      return false;
-    ++position;
-    return true;
-  }
-  std::string end() {
-    skip();
-    return position == text.size() ? "" : "text after the object";
-  }
-  bool word(std::string_view expected) {
-    if (text.substr(position, expected.size()) != expected)
-      return false;
-    position += expected.size();
-    return true;
-  }
-
-  std::string value(const std::string &key) {
-    skip();
-    bool *flag = key == "check_uninitialized_memory"
-                     ? &options.checkUninitializedMemory
-                 : key == "check_uninitialized_registers"
-                     ? &options.checkUninitializedRegisters
-                 : key == "check_races" ? &options.checkRaces
-                                        : nullptr;
-    if (flag) {
-      *flag = word("true");
-      return *flag || word("false") ? ""
-                                    : "key '" + key + "' is not true or false";
-    }
-    if (key != "threads" && key != "instruction_budget")
-      return "unknown key '" + key + "'";
-    uint64_t number = 0;
-    const char *last = text.data() + text.size();
-    auto [stop, code] = std::from_chars(text.data() + position, last, number);
-    if (code != std::errc())
-      return "key '" + key + "' is not a number from 0 on";
-    position = size_t(stop - text.data());
-    if (key == "instruction_budget")
-      options.instructionBudget = number;
-    else if (number > 1024)
-      return "key 'threads' is " + std::to_string(number) + ", more than 1024";
-    else
-      options.threads = unsigned(number);
-    return "";
-  }
-
-  std::string_view text;
-  LaunchOptions &options;
-  size_t position = 0;
-};
-
 thread_local std::string creationError;
 
 } // namespace
@@ -257,7 +166,7 @@ extern "C" int ropewalk_emulator_create(const char *chip,
   }
   auto created = std::make_unique<TableDevice>();
   if (options_json) {
-    reason = OptionsParser(options_json, created->options).run();
+    reason = parseOptions(options_json, created->options);
     if (!reason.empty()) {
       creationError = "options of the emulator: " + reason;
       return 1;

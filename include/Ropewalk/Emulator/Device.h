@@ -24,6 +24,9 @@ extern "C" {
 /// object with any of
 ///   "threads": host threads for blocks, 0 for all cores (default 1),
 ///   "instruction_budget": warp instructions per block,
+///   "schedule_seed": 0 (default) for a fixed order of warps; other numbers
+///                    choose another,
+///   "registers_per_thread": when a kernel starts, for setmaxnreg,
 ///   "check_uninitialized_memory", "check_uninitialized_registers",
 ///   "check_races": true (default) or false.
 /// Returns 0 on success. On failure returns nonzero, `*out` is null and

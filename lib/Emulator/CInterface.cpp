@@ -1,0 +1,274 @@
+//===- CInterface.cpp - The emulator for C ----------------------*- C++ -*-===//
+//
+// Part of Ropewalk, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Handles around Module and Device; what has structure goes out as JSON.
+//
+//===----------------------------------------------------------------------===//
+
+#include "JsonText.h"
+#include "Ropewalk/Emulator/CEmulator.h"
+#include "Ropewalk/Emulator/Profile.h"
+#include "Ropewalk/Emulator/TensorMap.h"
+
+#include <atomic>
+#include <cstring>
+#include <new>
+
+using namespace ropewalk::emulator;
+
+struct RopewalkPtxModule {
+  std::shared_ptr<const Module> module;
+  std::string text, description;
+};
+
+struct RopewalkPtxDevice {
+  Device device;
+  std::atomic<bool> cancel{false};
+  std::string json;
+};
+
+namespace {
+
+thread_local std::string lastError;
+
+/// Keeps the message; returns `code`.
+int fail(std::string message, int code = 1) {
+  lastError = std::move(message);
+  return code;
+}
+
+int missing(const char *argument, int code = 1) {
+  return fail(std::string("argument '") + argument +
+                  "': expected a pointer, got null",
+              code);
+}
+
+/// Passes on what a memory operation of the device says.
+int check(RopewalkPtxDevice *device, bool succeeded) {
+  return succeeded ? 0 : fail(device->device.error());
+}
+
+/// "[x, y, z]", or null where there is no such bound.
+std::string boundText(Dim3 bound) {
+  if (!bound.count())
+    return "null";
+  return "[" + std::to_string(bound.x) + ", " + std::to_string(bound.y) + ", " +
+         std::to_string(bound.z) + "]";
+}
+
+const char *truth(bool value) { return value ? "true" : "false"; }
+
+std::string describe(const Parameter &parameter) {
+  return "{\"name\": " + quoted(parameter.name) +
+         ", \"type\": " + quoted(parameter.type) +
+         ", \"pointer\": " + truth(parameter.isPointer) +
+         ", \"size\": " + std::to_string(parameter.size) +
+         ", \"alignment\": " + std::to_string(parameter.alignment) + "}";
+}
+
+std::string describe(const KernelInfo &info) {
+  std::string text =
+      "{\"name\": " + quoted(info.name) +
+      ", \"static_shared\": " + std::to_string(info.staticSharedBytes) +
+      ", \"local\": " + std::to_string(info.localBytes) +
+      ", \"dynamic_shared\": " + truth(info.usesDynamicShared) +
+      ", \"max_threads\": " + boundText(info.maxThreads) +
+      ", \"required_threads\": " + boundText(info.requiredThreads) +
+      ", \"required_cluster\": " + boundText(info.requiredCluster) +
+      ", \"parameters\": [";
+  for (const Parameter &parameter : info.parameters)
+    text += (&parameter == info.parameters.data() ? "" : ", ") +
+            describe(parameter);
+  return text + "]}";
+}
+
+std::string describe(const Module &module) {
+  std::string text =
+      "{\"target\": " + quoted(module.target()) + ", \"entries\": [";
+  for (const Kernel &kernel : module.kernels())
+    text += (&kernel == module.kernels().data() ? "" : ", ") +
+            describe(kernel.info);
+  return text + "]}";
+}
+
+Dim3 dimensions(const uint32_t *values) {
+  return {values[0], values[1], values[2]};
+}
+
+} // namespace
+
+const char *ropewalk_ptx_error(void) { return lastError.c_str(); }
+
+int ropewalk_ptx_load(const char *text, size_t size, const char *chip,
+                      RopewalkPtxModule **module) {
+  if (!text)
+    return missing("text");
+  if (!module)
+    return missing("module");
+  *module = nullptr;
+  Error error;
+  auto parsed = Module::parse({text, size}, error);
+  if (!parsed)
+    return fail(error.str());
+  std::string reason;
+  if (chip && !targetRunsOn(parsed->target(), chip, reason))
+    return fail(reason);
+  std::string description = describe(*parsed);
+  *module = new RopewalkPtxModule{
+      std::move(parsed), {text, size}, std::move(description)};
+  return 0;
+}
+
+void ropewalk_ptx_unload(RopewalkPtxModule *module) { delete module; }
+
+const char *ropewalk_ptx_describe(const RopewalkPtxModule *module) {
+  return module ? module->description.c_str() : "{}";
+}
+
+RopewalkPtxDevice *ropewalk_ptx_device_create(void) {
+  return new (std::nothrow) RopewalkPtxDevice;
+}
+
+void ropewalk_ptx_device_free(RopewalkPtxDevice *device) { delete device; }
+
+int ropewalk_ptx_alloc(RopewalkPtxDevice *device, size_t bytes,
+                       uint64_t *address) {
+  if (!device)
+    return missing("device");
+  if (!address)
+    return missing("address");
+  *address = device->device.allocate(bytes);
+  return check(device, *address != 0);
+}
+
+int ropewalk_ptx_release(RopewalkPtxDevice *device, uint64_t address) {
+  if (!device)
+    return missing("device");
+  return check(device, device->device.free(address));
+}
+
+int ropewalk_ptx_copy_in(RopewalkPtxDevice *device, uint64_t destination,
+                         const void *source, size_t bytes) {
+  if (!device)
+    return missing("device");
+  if (!source && bytes)
+    return missing("source");
+  return check(device, device->device.copyIn(destination, source, bytes));
+}
+
+int ropewalk_ptx_copy_out(RopewalkPtxDevice *device, void *destination,
+                          uint64_t source, size_t bytes) {
+  if (!device)
+    return missing("device");
+  if (!destination && bytes)
+    return missing("destination");
+  return check(device, device->device.copyOut(destination, source, bytes));
+}
+
+int ropewalk_ptx_launch(RopewalkPtxDevice *device,
+                        const RopewalkPtxModule *module, size_t entry,
+                        const uint32_t grid[3], const uint32_t block[3],
+                        const uint32_t *cluster, size_t shared,
+                        const void *const *arguments, const size_t *sizes,
+                        size_t count, const char *options, unsigned flags,
+                        const char **json) {
+  if (!json)
+    return missing("json", 2);
+  *json = nullptr;
+  if (!device || !module || !grid || !block)
+    return missing(!device   ? "device"
+                   : !module ? "module"
+                   : !grid   ? "grid"
+                             : "block",
+                   2);
+  if (count && (!arguments || !sizes))
+    return missing(arguments ? "sizes" : "arguments", 2);
+  const std::vector<Kernel> &kernels = module->module->kernels();
+  if (entry >= kernels.size())
+    return fail("entry " + std::to_string(entry) + " of " +
+                    std::to_string(kernels.size()) + " entries",
+                2);
+  LaunchOptions launchOptions;
+  if (options)
+    if (std::string reason = parseOptions(options, launchOptions);
+        !reason.empty())
+      return fail("options of the launch: " + reason, 2);
+  if (cluster)
+    launchOptions.cluster = dimensions(cluster);
+  if (launchOptions.cluster.count() == 0)
+    return fail("cluster: expected three extents of at least 1, or null", 2);
+  launchOptions.cancel = &device->cancel;
+  std::vector<std::span<const std::byte>> values;
+  for (size_t i = 0; i < count; ++i) {
+    if (!arguments[i] && sizes[i])
+      return fail("argument " + std::to_string(i) +
+                      ": expected a pointer, got null",
+                  2);
+    values.push_back({static_cast<const std::byte *>(arguments[i]), sizes[i]});
+  }
+  LaunchResult result =
+      device->device.launch(kernels[entry], dimensions(grid), dimensions(block),
+                            shared, values, launchOptions);
+  if (!result) {
+    device->json = reportJson(result.report());
+    lastError = result.report().str();
+    *json = device->json.c_str();
+    return 1;
+  }
+  const Counters &counters = result.counters();
+  device->json = "{\"counters\": " + counters.json() +
+                 ", \"text\": " + quoted(counters.table());
+  if (flags & ROPEWALK_PTX_PROFILE)
+    device->json += ", \"profile\": " + Profile(counters, module->text).json();
+  device->json += "}";
+  *json = device->json.c_str();
+  return 0;
+}
+
+void ropewalk_ptx_cancel(RopewalkPtxDevice *device) {
+  if (device)
+    device->cancel = true;
+}
+
+int ropewalk_ptx_tensor_map(int type, uint32_t rank, uint64_t address,
+                            const uint64_t *dims, const uint64_t *strides,
+                            const uint32_t *box,
+                            const uint32_t *element_strides, int interleave,
+                            int swizzle, int promotion, int fill, void *out) {
+  if (!dims || !box || !out)
+    return missing(!dims ? "dims" : !box ? "box" : "out");
+  if (rank > 1 && !strides)
+    return missing("strides");
+  TensorMap map;
+  map.type = type >= 0 && type < int(TensorMapType::Count)
+                 ? TensorMapType(type)
+                 : TensorMapType::Count;
+  map.rank = rank;
+  map.address = address;
+  for (uint32_t i = 0; i < rank && i < 5; ++i) {
+    map.dims[i] = dims[i];
+    if (i)
+      map.strides[i] = strides[i - 1];
+    map.box[i] = box[i];
+    if (element_strides)
+      map.elementStrides[i] = element_strides[i];
+  }
+  // Numbers beyond a byte must not come back as good ones.
+  auto narrow = [](int value) { return uint8_t(value & ~255 ? 255 : value); };
+  map.interleave = TensorMapInterleave(narrow(interleave));
+  map.swizzle = TensorMapSwizzle(narrow(swizzle));
+  map.fill = TensorMapFill(narrow(fill));
+  map.promotion = promotion == 0                   ? 0
+                  : promotion > 3 || promotion < 0 ? uint32_t(promotion)
+                                                   : uint32_t(32) << promotion;
+  std::byte bytes[TensorMapBytes];
+  if (std::string reason = encode(map, bytes); !reason.empty())
+    return fail(reason);
+  std::memcpy(out, bytes, sizeof bytes);
+  return 0;
+}
