@@ -221,11 +221,14 @@ int ropewalk_ptx_launch(RopewalkPtxDevice *device,
     return 1;
   }
   const Counters &counters = result.counters();
+  std::string text = counters.table(), rows;
+  if (flags & ROPEWALK_PTX_PROFILE) {
+    Profile profile(counters, module->text);
+    text += "\n" + profile.table();
+    rows = ", \"profile\": " + profile.json();
+  }
   device->json = "{\"counters\": " + counters.json() +
-                 ", \"text\": " + quoted(counters.table());
-  if (flags & ROPEWALK_PTX_PROFILE)
-    device->json += ", \"profile\": " + Profile(counters, module->text).json();
-  device->json += "}";
+                 ", \"text\": " + quoted(text) + rows + "}";
   *json = device->json.c_str();
   return 0;
 }

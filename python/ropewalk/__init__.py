@@ -8,19 +8,24 @@
     logits = model.logits([[1, 2, 3]])
 
 Arrays are NumPy arrays or PyTorch tensors on the CPU; what comes out is of the
-kind that went in.
+kind that went in. `emulate` runs any PTX kernel on arrays, without a GPU.
 """
 
 from ._attention import attention
+from ._buffers import uninitialized
+from ._emulate import EmulationError, EmulationResult, emulate
 from ._library import CancelledError, RopewalkError, library_path, load_plugin, set_threads, version
 from ._maps import Identity, PositionMap, ReRoPE, Segments, SelfExtend, Sliding
 from ._model import Model, compile_model, import_model, load
 from ._rotary import Rotary
+from ._tensor_map import TensorMap
 
 __version__ = "0.1.0"
 
 __all__ = [
     "CancelledError",
+    "EmulationError",
+    "EmulationResult",
     "Identity",
     "Model",
     "PositionMap",
@@ -30,12 +35,15 @@ __all__ = [
     "Segments",
     "SelfExtend",
     "Sliding",
+    "TensorMap",
     "attention",
     "compile_model",
+    "emulate",
     "import_model",
     "library_path",
     "load",
     "load_plugin",
     "set_threads",
+    "uninitialized",
     "version",
 ]

@@ -91,7 +91,7 @@ enum { ROPEWALK_PTX_PROFILE = 1 };
       `flags`      0, or ROPEWALK_PTX_PROFILE
     Returns 0 and a JSON object with
         "counters": figures, and "classes": {NAME: {"warps", "lanes"}},
-        "text":     the same as a table, and with ROPEWALK_PTX_PROFILE
+        "text":     the same as tables, and with ROPEWALK_PTX_PROFILE
         "profile":  an object as `ropewalk-emulate --profile=json` prints it.
     Returns 1 if the kernel is at fault, and an object with
         "kind" ("out-of-bounds" for example), "kernel", "detail", "line" and

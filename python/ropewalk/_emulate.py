@@ -1,0 +1,375 @@
+"""PTX kernels on NumPy arrays, run by the emulator."""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import json
+import operator
+import struct
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import _emulator, _tensor_map
+from ._arrays import is_torch
+from ._buffers import Buffers, as_buffer
+from ._tensor_map import TensorMap
+
+_PROFILE = 1
+
+# Formats of struct by PTX type.
+_FLOATS = {"f16": "e", "f32": "f", "f64": "d"}
+_BITS = {kind + str(bits): bits for kind in "usb" for bits in (8, 16, 32, 64)}
+
+
+class EmulationError(RuntimeError):
+    """The emulator stopped a kernel, or refused a launch.
+
+    kind: "out-of-bounds", "shared-race", "invalid-launch", ...
+    kernel: its name. detail: the reason alone; the message has all of it.
+    line, column: of the PTX text, from 1; 0 if unknown.
+    source: file and line of the program that the PTX was made of, "" if unknown.
+    block: (x, y, z) of the block at fault, warp: its number in the block, lane: the
+        lowest lane at fault; None where they do not apply.
+    address: device address of the access, or None. argument: name of the parameter
+        whose array the address lies in, or just behind, or None.
+    other: the other party of a race or hazard, a dictionary with block (its number in
+        the grid, x fastest), warp, lane, line and column; or None.
+    """
+
+    def __init__(self, report: dict[str, Any], argument: str | None = None) -> None:
+        text = report["text"]
+        if argument is not None and report.get("address") is not None:
+            text += f" (nearest argument: {argument!r})"
+        super().__init__(text)
+        self.kind: str = report["kind"]
+        self.kernel: str = report["kernel"]
+        self.detail: str = report["detail"]
+        self.line: int = report.get("line", 0)
+        self.column: int = report.get("column", 0)
+        self.source: str = report.get("source", "")
+        block = report.get("block")
+        self.block: tuple[int, int, int] | None = None if block is None else tuple(block)
+        self.warp: int | None = report.get("warp")
+        self.lane: int | None = report.get("lane")
+        self.address: int | None = report.get("address")
+        self.argument: str | None = argument
+        self.other: dict[str, Any] | None = report.get("other")
+
+
+@dataclasses.dataclass(frozen=True)
+class EmulationResult:
+    """What a launch did.
+
+    counters: figures by name; counters["classes"] has "warps" and "lanes" of each class
+        of instructions. Figures are exact and do not depend on threads.
+    profile: with profile=True, one row for each PTX line that was executed, in the
+        order of the text: "line", "text", "class", "warps", "lanes", "share" (of all
+        warp instructions), "divergent_branches", "global_requests", "global_sectors",
+        "shared_requests", "shared_transactions" and "shared_conflicts".
+    text: the same as tables.
+    """
+
+    counters: dict[str, Any]
+    profile: list[dict[str, Any]]
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def _extents(value: Any, name: str) -> Any:
+    """Three extents as an array for C."""
+    values = (value,) if isinstance(value, (int, np.integer)) else value
+    try:
+        numbers = [operator.index(each) for each in values]
+    except TypeError:
+        raise TypeError(f"{name}: expected an integer, or up to three of them, got {value!r}") from None
+    if not 1 <= len(numbers) <= 3 or not all(1 <= each < 1 << 32 for each in numbers):
+        raise ValueError(f"{name}: expected one to three integers of at least 1, got {value!r}")
+    return (ctypes.c_uint32 * 3)(*numbers, *([1] * (3 - len(numbers))))
+
+
+def _number_bytes(value: float, parameter: dict[str, Any], name: str) -> bytes:
+    """A number of Python as the parameter's PTX type has it."""
+    kind, size = parameter["type"], parameter["size"]
+    if kind in _FLOATS and size == struct.calcsize(_FLOATS[kind]):
+        try:
+            return struct.pack("<" + _FLOATS[kind], value)
+        except OverflowError:
+            raise ValueError(f"{name}: {value!r} is out of the range of {kind}") from None
+    if kind not in _BITS or size * 8 != _BITS[kind]:
+        raise TypeError(
+            f"{name}: the parameter has {size} bytes of type {kind}; give bytes of that size, not {value!r}"
+        )
+    if isinstance(value, float):
+        raise TypeError(f"{name}: the parameter is of type {kind}; expected an integer or a NumPy scalar, got {value!r}")
+    low = 0 if kind[0] == "u" else -(1 << (_BITS[kind] - 1))
+    high = (1 << (_BITS[kind] - (kind[0] == "s"))) - 1
+    if not low <= value <= high:
+        raise ValueError(f"{name}: {value} is out of the range of {kind}, {low} to {high}")
+    return (value & ((1 << _BITS[kind]) - 1)).to_bytes(size, "little")
+
+
+def _check_pointer(parameter: dict[str, Any], name: str, what: str) -> None:
+    if parameter["size"] != 8 or parameter["type"] in _FLOATS:
+        raise TypeError(
+            f"{name}: expected a value for {parameter['size']} bytes of type {parameter['type']}, got {what}, "
+            "which is an address of 8 bytes"
+        )
+
+
+class _Arguments:
+    """Arguments checked against the parameters of an entry."""
+
+    def __init__(self, entry: dict[str, Any], values: Sequence[Any]) -> None:
+        parameters = entry["parameters"]
+        if isinstance(values, (str, bytes, np.ndarray)) or not isinstance(values, Sequence):
+            raise TypeError(f"args: expected a list with one value for each parameter, got {type(values).__name__}")
+        if len(values) != len(parameters):
+            names = ", ".join(each["name"] for each in parameters)
+            raise ValueError(
+                f"args: entry {entry['name']!r} has {len(parameters)} parameters ({names}), got {len(values)} arguments"
+            )
+        self.parameters = parameters
+        self.values = [self._check(index, value) for index, value in enumerate(values)]
+
+    def _check(self, index: int, value: Any) -> bytes | np.ndarray | TensorMap:
+        parameter = self.parameters[index]
+        name = f"args[{index}] ({parameter['name']})"
+        size = parameter["size"]
+        if isinstance(value, TensorMap):
+            if size == _tensor_map.BYTES and parameter["alignment"] < _tensor_map.ALIGNMENT:
+                raise TypeError(
+                    f"{name}: the parameter is aligned to {parameter['alignment']} bytes; a tensor map needs "
+                    f"{_tensor_map.ALIGNMENT}"
+                )
+            if size not in (8, _tensor_map.BYTES):
+                raise TypeError(f"{name}: the parameter has {size} bytes, a tensor map {_tensor_map.BYTES}")
+            return value
+        if isinstance(value, np.ndarray) or is_torch(value):
+            _check_pointer(parameter, name, "an array")
+            return as_buffer(value, name)
+        if value is None:
+            _check_pointer(parameter, name, "None")
+            return bytes(8)
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            value = bytes(value)
+        elif isinstance(value, np.generic):
+            if value.dtype.hasobject or value.dtype.kind in "USMm":
+                raise TypeError(f"{name}: expected a number, got {value!r}")
+            what, value = repr(value), value.tobytes()
+            if len(value) != size:
+                raise TypeError(
+                    f"{name}: {what} has {len(value)} bytes, the parameter has {size} of type {parameter['type']}"
+                )
+        elif isinstance(value, (int, float)):
+            value = _number_bytes(value, parameter, name)
+        else:
+            raise TypeError(
+                f"{name}: expected an array, a TensorMap, a number, bytes or None, got {type(value).__name__}"
+            )
+        if len(value) != size:
+            raise TypeError(f"{name}: got {len(value)} bytes, the parameter has {size} of type {parameter['type']}")
+        return value
+
+    def arrays(self) -> list[np.ndarray]:
+        """All arrays behind the arguments."""
+        arrays = [value.array if isinstance(value, TensorMap) else value for value in self.values]
+        return [each for each in arrays if isinstance(each, np.ndarray)]
+
+    def name_of(self, array: np.ndarray | None) -> str | None:
+        """The first parameter that an array belongs to."""
+        if array is not None:
+            for parameter, value in zip(self.parameters, self.values, strict=True):
+                held = value.array if isinstance(value, TensorMap) else value
+                if isinstance(held, np.ndarray) and held.ctypes.data == array.ctypes.data:
+                    return parameter["name"]
+        return None
+
+    def encode(self, device: ctypes.c_void_p, buffers: Buffers) -> list[bytes]:
+        """The bytes of each parameter."""
+        result = []
+        for parameter, value in zip(self.parameters, self.values, strict=True):
+            if isinstance(value, TensorMap):
+                value = value.encode(buffers.address(value.array))
+                if parameter["size"] == 8:
+                    address = ctypes.c_uint64()
+                    _emulator.call("ropewalk_ptx_alloc", device, len(value), ctypes.byref(address))
+                    _emulator.call("ropewalk_ptx_copy_in", device, address, value, len(value))
+                    value = struct.pack("<Q", address.value)
+            elif isinstance(value, np.ndarray):
+                value = struct.pack("<Q", buffers.address(value))
+            result.append(value)
+        return result
+
+
+def _choose(entries: list[dict[str, Any]], entry: str | None) -> int:
+    names = [each["name"] for each in entries]
+    if entry is None:
+        if len(names) != 1:
+            raise ValueError(f"entry: the module has {len(names)} entries ({', '.join(names)}); name one")
+        return 0
+    if entry not in names:
+        raise ValueError(f"entry: the module has no {entry!r}, but {', '.join(names) or 'no entries'}")
+    return names.index(entry)
+
+
+def _run_interruptibly(function: Callable[[], Any], cancel: Callable[[], None]) -> Any:
+    """Calls in another thread, so that an interrupt is seen; it cancels the call."""
+    outcome: list[tuple[Any, BaseException | None]] = []
+    done = threading.Event()
+
+    def run() -> None:
+        try:
+            outcome.append((function(), None))
+        except BaseException as error:  # noqa: BLE001  it comes out below
+            outcome.append((None, error))
+        finally:
+            done.set()
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        done.wait()
+    except BaseException:
+        # The thread uses memory of this frame: it must end before the frame does.
+        cancel()
+        while not done.is_set():
+            try:
+                done.wait()
+            except KeyboardInterrupt:
+                continue
+        raise
+    result, error = outcome[0]
+    if error is not None:
+        raise error
+    return result
+
+
+def emulate(
+    ptx_text: str | bytes,
+    entry: str | None,
+    grid: int | Sequence[int],
+    block: int | Sequence[int],
+    args: Sequence[Any],
+    shared: int = 0,
+    *,
+    cluster: int | Sequence[int] | None = None,
+    threads: int = 1,
+    schedule_seed: int = 0,
+    instruction_budget: int | None = None,
+    check_races: bool = True,
+    check_uninitialized_memory: bool = True,
+    check_uninitialized_registers: bool = True,
+    chip: str | None = None,
+    profile: bool = False,
+) -> EmulationResult:
+    """Runs one entry of a PTX module on the processor.
+
+    entry: its name; None takes the only one.
+    grid, block: blocks, and threads of a block: an integer, or up to three, x first.
+    args: one for each parameter of the entry:
+        a C-contiguous NumPy array (or PyTorch tensor on the CPU): a buffer in global
+            memory, whose address is passed. It is updated in place when the kernel has
+            ended well. Arrays that overlap share a buffer; a kernel that changes a
+            read-only array is an error.
+        a NumPy scalar, or bytes: by value, of the parameter's size.
+        an integer or a number of Python: by value, if the PTX type says which and the
+            value is in its range.
+        a TensorMap, or None for a null pointer.
+    shared: bytes of dynamic shared memory.
+    cluster: blocks of a cluster; None leaves it to the kernel.
+    threads: of this machine, that blocks are spread over; 0 for all cores. Results and
+        counters do not depend on it.
+    schedule_seed: 0 runs warps in a fixed order, other numbers in one of their own.
+    instruction_budget: warp instructions that a block may execute.
+    check_...: what is checked besides bounds and alignment.
+    chip: "sm_90a" for example; refuses a module that this chip cannot run.
+    profile: also count by PTX line.
+
+    Raises EmulationError for a kernel at fault (arrays are left as they were then),
+    ValueError for PTX that cannot be run ("line:column: reason") and other bad values,
+    TypeError, and RopewalkError if the library is missing. An interrupt ends the launch.
+    """
+    text = ptx_text.encode() if isinstance(ptx_text, str) else ptx_text
+    if not isinstance(text, bytes):
+        raise TypeError(f"ptx_text: expected a text, got {type(ptx_text).__name__}")
+    if entry is not None and not isinstance(entry, str):
+        raise TypeError(f"entry: expected a name or None, got {entry!r}")
+    if chip is not None and not isinstance(chip, str):
+        raise TypeError(f"chip: expected a name or None, got {chip!r}")
+    extents = (_extents(grid, "grid"), _extents(block, "block"), None if cluster is None else _extents(cluster, "cluster"))
+    shared = _count(shared, "shared")
+    options: dict[str, Any] = {
+        "threads": _count(threads, "threads"),
+        "schedule_seed": _count(schedule_seed, "schedule_seed"),
+        "check_races": bool(check_races),
+        "check_uninitialized_memory": bool(check_uninitialized_memory),
+        "check_uninitialized_registers": bool(check_uninitialized_registers),
+    }
+    if instruction_budget is not None:
+        options["instruction_budget"] = _count(instruction_budget, "instruction_budget")
+
+    lib = _emulator.library()
+    module, device = ctypes.c_void_p(), None
+    try:
+        _emulator.call(
+            "ropewalk_ptx_load", text, len(text), None if chip is None else chip.encode(), ctypes.byref(module)
+        )
+        entries = json.loads(lib.ropewalk_ptx_describe(module).decode(errors="replace"))["entries"]
+        index = _choose(entries, entry)
+        arguments = _Arguments(entries[index], args)
+        device = ctypes.c_void_p(lib.ropewalk_ptx_device_create())
+        buffers = Buffers(device, arguments.arrays())
+        values = arguments.encode(device, buffers)
+
+        def launch() -> tuple[int, dict[str, Any]]:
+            pointers = (ctypes.c_char_p * len(values))(*values)
+            sizes = (ctypes.c_size_t * len(values))(*map(len, values))
+            out = ctypes.c_char_p()
+            status = lib.ropewalk_ptx_launch(
+                *(device, module, index, *extents, shared, pointers, sizes, len(values)),
+                *(json.dumps(options).encode(), _PROFILE if profile else 0, ctypes.byref(out)),
+            )
+            if status not in (0, 1):
+                raise ValueError(_emulator.last_error())
+            return status, json.loads(out.value.decode(errors="replace"))
+
+        status, outcome = _run_interruptibly(launch, lambda: lib.ropewalk_ptx_cancel(device))
+        if status:
+            address = outcome["address"]
+            raise EmulationError(outcome, None if address is None else arguments.name_of(buffers.find(address)))
+        _refuse_changes(buffers, arguments, entries[index]["name"])
+        buffers.copy_out()
+    finally:
+        if device is not None:
+            lib.ropewalk_ptx_device_free(device)
+        lib.ropewalk_ptx_unload(module)
+    return EmulationResult(outcome["counters"], outcome.get("profile", {}).get("lines", []), outcome["text"])
+
+
+def _count(value: Any, name: str) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name}: expected an integer, got {value!r}") from None
+    if not 0 <= number < 1 << 64:
+        raise ValueError(f"{name}: expected an integer of at least 0, got {value!r}")
+    return number
+
+
+def _refuse_changes(buffers: Buffers, arguments: _Arguments, kernel: str) -> None:
+    """Raises EmulationError if the kernel wrote to a read-only array."""
+    changed = buffers.changed()
+    if changed is None:
+        return
+    array, byte = changed
+    name = arguments.name_of(array)
+    detail = f"the kernel changed element {byte // array.itemsize} of the read-only array {name!r}"
+    raise EmulationError(
+        {"kind": "read-only-write", "kernel": kernel, "detail": detail, "text": f"read-only-write: kernel {kernel!r}: {detail}"},
+        name,
+    )
