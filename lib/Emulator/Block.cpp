@@ -285,6 +285,18 @@ bool Block::select(Warp &warp) {
   return false;
 }
 
+bool Block::rotate(Warp &warp) {
+  size_t count = warp.splits.size();
+  for (size_t i = 1; i < count; ++i) {
+    size_t next = (size_t(warp.current) + i) % count;
+    if (warp.splits[next].state == Split::Running) {
+      warp.current = int32_t(next);
+      return true;
+    }
+  }
+  return false;
+}
+
 bool Block::releaseParked(Warp &warp, bool &failed) {
   failed = false;
   for (Split &first : warp.splits) {
@@ -344,6 +356,7 @@ Block::WarpStatus Block::runWarp(Warp &warp, uint64_t quantum) {
       if (left == 0) {
         split->pc = pc;
         executed += quantum;
+        rotate(warp);
         return WarpYielded;
       }
       --left;
@@ -463,7 +476,10 @@ Block::WarpStatus Block::runWarp(Warp &warp, uint64_t quantum) {
             worker.laneCount[pc] -= uint32_t(std::popcount(mask));
             split->pc = pc;
             executed += quantum - left;
-            return WarpBlocked;
+            if (!rotate(warp))
+              return WarpBlocked;
+            warp.isBlocked = false;
+            return WarpYielded;
           }
         }
         ++pc;

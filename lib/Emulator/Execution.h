@@ -140,6 +140,10 @@ private:
   void leave(Warp &warp, int32_t split);
   /// Makes a running split current; false if there is none.
   bool select(Warp &warp);
+  /// Makes another running split current at the end of a turn, so that lanes
+  /// which wait in a loop for others of their warp do not keep them from
+  /// running; false if there is no other.
+  bool rotate(Warp &warp);
   /// Lets splits go on that wait for each other at a warp-level barrier.
   bool releaseParked(Warp &warp, bool &failed);
   bool arrive(Warp &warp, const Inst &inst, uint32_t mask);
