@@ -98,6 +98,19 @@ ROPEWALK_INLINE void widenColumns(Vec<uint32_t> top, Vec<uint32_t> bottom,
   constexpr unsigned PerWord = coreElements(Type) / 4;
   Column<uint32_t> words[4];
   gatherColumns<uint32_t>(top, bottom, words);
+  if constexpr (Type == TensorType::F16) {
+    // One permutation splits the halves of all words.
+    for (unsigned t = 0; t < 4; ++t) {
+      Vec<uint16_t> halves = as<Vec<uint16_t>>(words[t]);
+      halves = __builtin_shufflevector(
+          halves, halves, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28,
+          30, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+      Column<float> low = halfToFloat(halves.lo), high = halfToFloat(halves.hi);
+      std::memcpy(a + 2 * t * TileRows, &low, sizeof low);
+      std::memcpy(a + (2 * t + 1) * TileRows, &high, sizeof high);
+    }
+    return;
+  }
 #pragma unroll
   for (unsigned t = 0; t < 4; ++t)
 #pragma unroll
