@@ -14,6 +14,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ControlFlow.h"
+#include "FlowGraph.h"
 
 #include <algorithm>
 
@@ -21,70 +22,8 @@ using namespace ropewalk::emulator;
 
 namespace {
 
-struct Graph {
-  std::vector<uint32_t> starts;  ///< First instruction by block.
-  std::vector<uint32_t> blockOf; ///< By instruction.
-  std::vector<std::vector<uint32_t>> successors, predecessors;
-  uint32_t exit = 0; ///< A virtual block after all ends.
-
-  uint32_t end(uint32_t block) const {
-    return block + 1 < starts.size() ? starts[block + 1]
-                                     : uint32_t(blockOf.size());
-  }
-};
-
-bool endsBlock(const Inst &inst) {
-  return inst.kind == InstKind::Branch ||
-         inst.kind == InstKind::IndexedBranch || inst.kind == InstKind::Exit;
-}
-
-Graph buildGraph(const Program &program) {
-  uint32_t count = uint32_t(program.code.size());
-  std::vector<bool> leads(count + 1, false);
-  leads[0] = true;
-  auto target = [&](int64_t index) {
-    return uint32_t(std::min<int64_t>(index, count - 1));
-  };
-  for (const Inst &inst : program.code) {
-    if (!endsBlock(inst))
-      continue;
-    leads[inst.id + 1] = true;
-    if (inst.target >= 0)
-      leads[target(inst.target)] = true;
-    for (uint32_t other : inst.targets)
-      leads[target(other)] = true;
-  }
-  Graph graph;
-  graph.blockOf.resize(count);
-  for (uint32_t i = 0; i < count; ++i) {
-    if (leads[i])
-      graph.starts.push_back(i);
-    graph.blockOf[i] = uint32_t(graph.starts.size()) - 1;
-  }
-  graph.exit = uint32_t(graph.starts.size());
-  graph.successors.resize(graph.exit + 1);
-  graph.predecessors.resize(graph.exit + 1);
-  for (uint32_t block = 0; block < graph.exit; ++block) {
-    uint32_t last = graph.end(block) - 1;
-    const Inst &inst = program.code[last];
-    std::vector<uint32_t> &next = graph.successors[block];
-    bool isGuarded = inst.guard != NoRow;
-    if (inst.kind == InstKind::Branch)
-      next.push_back(graph.blockOf[target(inst.target)]);
-    for (uint32_t other : inst.targets)
-      next.push_back(graph.blockOf[target(other)]);
-    if (inst.kind == InstKind::Exit)
-      next.push_back(graph.exit);
-    if (!endsBlock(inst) || isGuarded)
-      next.push_back(last + 1 < count ? graph.blockOf[last + 1] : graph.exit);
-    for (uint32_t successor : next)
-      graph.predecessors[successor].push_back(block);
-  }
-  return graph;
-}
-
 /// Immediate post-dominator by block; the exit for those that have none.
-std::vector<uint32_t> postDominators(const Graph &graph) {
+std::vector<uint32_t> postDominators(const FlowGraph &graph) {
   // Reverse post-order of the reversed graph, from the exit.
   std::vector<uint32_t> order, number(graph.exit + 1, ~uint32_t(0));
   std::vector<std::pair<uint32_t, size_t>> stack{{graph.exit, 0}};
@@ -141,7 +80,7 @@ std::vector<uint32_t> postDominators(const Graph &graph) {
 } // namespace
 
 void ropewalk::emulator::findReconvergence(Program &program) {
-  Graph graph = buildGraph(program);
+  FlowGraph graph = buildFlowGraph(program);
   std::vector<uint32_t> immediate = postDominators(graph);
   for (Inst &inst : program.code) {
     if (inst.kind != InstKind::Branch && inst.kind != InstKind::IndexedBranch)
@@ -155,7 +94,7 @@ void ropewalk::emulator::findUninitialized(
     Program &program, const std::vector<std::vector<uint32_t>> &reads,
     const std::vector<std::vector<uint32_t>> &writes,
     const std::vector<std::string> &names) {
-  Graph graph = buildGraph(program);
+  FlowGraph graph = buildFlowGraph(program);
   size_t words = (names.size() + 63) / 64;
   using Bits = std::vector<uint64_t>;
   // Sets of surely initialized registers at the start of each block.

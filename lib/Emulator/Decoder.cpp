@@ -12,6 +12,7 @@
 
 #include "Decoder.h"
 #include "ControlFlow.h"
+#include "RegisterRows.h"
 
 #include <bit>
 #include <cstring>
@@ -184,6 +185,10 @@ bool InstDecoder::vectorDestination(unsigned index, ScalarType type,
 }
 
 namespace {
+
+uint32_t rowBytes(const Register &reg) {
+  return std::max<uint32_t>(sizeOf(reg.type) * 32, 64);
+}
 
 bool isFloat(ScalarType type) {
   return type == ScalarType::F32 || type == ScalarType::F64 ||
@@ -461,13 +466,40 @@ void FunctionDecoder::write(int32_t index) {
   writes.back().push_back(uint32_t(index));
 }
 
-void FunctionDecoder::layoutRegisters() {
-  uint32_t offset = 0;
+bool FunctionDecoder::layoutRegisters() {
+  rows.clear();
+  uint64_t offset = 0;
   for (const Register &reg : function.registers) {
-    rows.push_back(offset);
-    offset += std::max<uint32_t>(sizeOf(reg.type) * 32, 64);
+    rows.push_back(uint32_t(offset));
+    offset += rowBytes(reg);
   }
-  program.registerBytes = offset;
+  // A block of 32 warps then takes at most 2 GiB of the host.
+  if (offset > (1 << 26)) {
+    error = {"kernel '" + function.info.name + "' declares " +
+                 std::to_string(function.registers.size()) +
+                 " registers, more than the emulator has room for",
+             {1, 1}};
+    return false;
+  }
+  program.registerBytes = uint32_t(offset);
+  return true;
+}
+
+void FunctionDecoder::shareRows() {
+  std::vector<RowRequest> requests;
+  for (const Register &reg : function.registers)
+    requests.push_back({rowBytes(reg), false});
+  // wgmma writes its registers when it completes, which may be long after the
+  // program has lost interest in them.
+  for (size_t id = 0; id < function.body.size(); ++id)
+    if (function.body[id].base == "wgmma")
+      for (const auto *list : {&reads[id], &writes[id]})
+        for (uint32_t index : *list)
+          requests[index].isPinned = true;
+  uint32_t bytes = 0;
+  rows = assignRows(program, reads, writes, requests, bytes);
+  program = Program();
+  program.registerBytes = bytes;
 }
 
 bool FunctionDecoder::decode(const InstructionSyntax &syntax, uint32_t id) {
@@ -492,16 +524,11 @@ bool FunctionDecoder::decode(const InstructionSyntax &syntax, uint32_t id) {
   return true;
 }
 
-bool FunctionDecoder::run() {
-  layoutRegisters();
-  // A block of 32 warps then takes at most 2 GiB of the host.
-  if (program.registerBytes > (1 << 26)) {
-    error = {"kernel '" + function.info.name + "' declares " +
-                 std::to_string(function.registers.size()) +
-                 " registers, more than the emulator has room for",
-             {1, 1}};
-    return false;
-  }
+bool FunctionDecoder::decodeAll() {
+  constants.clear();
+  specials.clear();
+  reads.clear();
+  writes.clear();
   uint32_t alignment = std::max<uint32_t>(function.dynamicSharedAlignment, 16);
   program.dynamicSharedOffset =
       (function.info.staticSharedBytes + alignment - 1) / alignment * alignment;
@@ -519,7 +546,16 @@ bool FunctionDecoder::run() {
     last.location = function.body.back().location;
   reads.emplace_back();
   writes.emplace_back();
-  if (!decode(last, uint32_t(program.code.size())))
+  return decode(last, uint32_t(program.code.size()));
+}
+
+bool FunctionDecoder::run() {
+  // Once to learn what reads and writes which register, once with the rows that
+  // follow from it.
+  if (!layoutRegisters() || !decodeAll())
+    return false;
+  shareRows();
+  if (!decodeAll())
     return false;
   findReconvergence(program);
   std::vector<std::string> names;

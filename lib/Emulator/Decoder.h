@@ -121,7 +121,11 @@ public:
 private:
   friend class InstDecoder;
 
-  void layoutRegisters();
+  /// A row for each register.
+  bool layoutRegisters();
+  /// Starts the program anew, with rows that registers share.
+  void shareRows();
+  bool decodeAll();
   void read(int32_t index);
   void write(int32_t index);
   bool decode(const InstructionSyntax &syntax, uint32_t id);
