@@ -96,12 +96,14 @@ ropewalk_link_ptxas() {
 }
 
 ropewalk_install_test_packages() {
-  ropewalk_say "installing PyTorch and transformers into .venv (tests only)"
+  ropewalk_say "installing PyTorch, transformers and Triton into .venv (tests only)"
   local pip="$ropewalk_root/.venv/bin/python -m pip --disable-pip-version-check -q"
   # PyTorch goes first and alone: what depends on it would else pull a build for
   # CUDA, several GB.
   $pip install "torch==2.13.0"
   $pip install "transformers==5.23.*" safetensors pytest "numpy<3"
+  # A compiler of kernels for the emulator; a wheel that needs no other package.
+  $pip install "triton==3.9.0"
 }
 
 ropewalk_build() {
