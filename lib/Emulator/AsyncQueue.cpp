@@ -14,6 +14,7 @@
 #include "AsyncQueue.h"
 
 #include <algorithm>
+#include <bit>
 
 using namespace ropewalk::emulator;
 
@@ -24,41 +25,51 @@ void AsyncQueue::reset(uint64_t seed) {
   random.state = seed;
 }
 
-AsyncQueue::Ticket AsyncQueue::add(std::function<bool()> complete) {
+AsyncQueue::Ticket AsyncQueue::add(std::function<bool()> complete,
+                                   std::function<void()> read) {
   uint64_t delay = isSeeded ? random.below(16) : 2;
-  pending.push_back({nextTicket, now + delay, std::move(complete)});
+  pending.push_back(
+      {nextTicket, now + delay, std::move(complete), std::move(read)});
   return nextTicket++;
 }
 
-bool AsyncQueue::isPending(Ticket ticket) const {
+size_t AsyncQueue::find(Ticket ticket) const {
   auto found = std::lower_bound(
       pending.begin(), pending.end(), ticket,
       [](const Operation &op, Ticket value) { return op.ticket < value; });
-  return found != pending.end() && found->ticket == ticket;
+  return found != pending.end() && found->ticket == ticket
+             ? size_t(found - pending.begin())
+             : pending.size();
 }
 
-bool AsyncQueue::run(std::deque<Operation>::iterator operation) {
-  // The operation may add others.
-  std::function<bool()> complete = std::move(operation->complete);
-  pending.erase(operation);
+bool AsyncQueue::isPending(Ticket ticket) const {
+  return find(ticket) < pending.size();
+}
+
+void AsyncQueue::read(Ticket ticket) {
+  size_t index = find(ticket);
+  if (index < pending.size() && pending[index].read)
+    pending[index].read();
+}
+
+bool AsyncQueue::run(size_t index) {
+  // The operation may add others, and complete others before itself.
+  std::function<bool()> complete = std::move(pending[index].complete);
+  pending.erase(pending.begin() + std::ptrdiff_t(index));
   return complete();
 }
 
 bool AsyncQueue::complete(Ticket ticket) {
-  auto found = std::lower_bound(
-      pending.begin(), pending.end(), ticket,
-      [](const Operation &op, Ticket value) { return op.ticket < value; });
-  return found == pending.end() || found->ticket != ticket || run(found);
+  size_t index = find(ticket);
+  return index == pending.size() || run(index);
 }
 
 bool AsyncQueue::advance() {
   ++now;
   for (size_t i = 0; i < pending.size();) {
-    if (pending[i].due > now) {
+    if (pending[i].due > now)
       ++i;
-      continue;
-    }
-    if (!run(pending.begin() + std::ptrdiff_t(i)))
+    else if (!run(i))
       return false;
   }
   return true;
@@ -67,6 +78,66 @@ bool AsyncQueue::advance() {
 bool AsyncQueue::completeNext() {
   if (pending.empty())
     return true;
-  size_t index = isSeeded ? size_t(random.below(pending.size())) : 0;
-  return run(pending.begin() + std::ptrdiff_t(index));
+  return run(isSeeded ? size_t(random.below(pending.size())) : 0);
+}
+
+void AsyncGroups::add(AsyncQueue::Ticket ticket, uint32_t lanes) {
+  open.push_back({ticket, lanes});
+}
+
+void AsyncGroups::commit(uint32_t lanes) {
+  Group group{lanes, {}};
+  for (Entry &entry : open) {
+    if (!(entry.lanes & lanes))
+      continue;
+    group.tickets.push_back(entry.ticket);
+    entry.lanes &= ~lanes;
+  }
+  std::erase_if(open, [](const Entry &entry) { return entry.lanes == 0; });
+  closed.push_back(std::move(group));
+}
+
+bool AsyncGroups::await(AsyncQueue &queue, uint32_t lanes, uint32_t keep,
+                        bool onlyReads) {
+  // Lanes by the newer groups that they have, from the newest group on.
+  uint32_t newer[32] = {};
+  for (size_t i = closed.size(); i-- > 0;) {
+    Group &group = closed[i];
+    uint32_t due = 0;
+    for (uint32_t rest = group.lanes & lanes; rest; rest &= rest - 1) {
+      unsigned lane = unsigned(std::countr_zero(rest));
+      if (newer[lane]++ >= keep)
+        due |= uint32_t(1) << lane;
+    }
+    if (!due)
+      continue;
+    for (AsyncQueue::Ticket ticket : group.tickets) {
+      if (onlyReads)
+        queue.read(ticket);
+      else if (!queue.complete(ticket))
+        return false;
+    }
+    if (!onlyReads)
+      group.lanes &= ~due;
+  }
+  std::erase_if(closed, [](const Group &group) { return group.lanes == 0; });
+  // Old groups that have completed by themselves: only the newest count.
+  while (!closed.empty() &&
+         std::none_of(closed.front().tickets.begin(),
+                      closed.front().tickets.end(),
+                      [&](auto ticket) { return queue.isPending(ticket); }))
+    closed.pop_front();
+  return true;
+}
+
+bool AsyncGroups::awaitLane(AsyncQueue &queue, unsigned lane) {
+  for (const Group &group : closed)
+    if (group.lanes >> lane & 1)
+      for (AsyncQueue::Ticket ticket : group.tickets)
+        if (!queue.complete(ticket))
+          return false;
+  for (const Entry &entry : open)
+    if (entry.lanes >> lane & 1 && !queue.complete(entry.ticket))
+      return false;
+  return true;
 }

@@ -20,6 +20,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <vector>
 
 namespace ropewalk::emulator {
 
@@ -29,8 +30,12 @@ public:
 
   void reset(uint64_t seed);
   /// `complete` moves the data and signals; it returns false after a report.
-  Ticket add(std::function<bool()> complete);
+  /// `read`, if there is one, only takes the data from its source.
+  Ticket add(std::function<bool()> complete,
+             std::function<void()> read = nullptr);
   bool isPending(Ticket ticket) const;
+  /// Lets the operation read its source now, if it has not.
+  void read(Ticket ticket);
   /// Completes the operation now, if it has not.
   bool complete(Ticket ticket);
   /// Time passes: one turn of all warps. Completes what is due.
@@ -44,14 +49,48 @@ private:
     Ticket ticket;
     uint64_t due;
     std::function<bool()> complete;
+    std::function<void()> read;
   };
-  bool run(std::deque<Operation>::iterator operation);
+  /// The index of an operation under way, or the number of all.
+  size_t find(Ticket ticket) const;
+  bool run(size_t index);
 
   std::deque<Operation> pending; ///< By ticket.
   Ticket nextTicket = 1;
   uint64_t now = 0;
   bool isSeeded = false;
   Random random;
+};
+
+/// The groups of a warp's lanes (cp.async.commit_group and its bulk form),
+/// which differ from lane to lane only if the lanes diverge.
+class AsyncGroups {
+public:
+  void clear() {
+    open.clear();
+    closed.clear();
+  }
+  /// An operation for each of the lanes, in no group yet.
+  void add(AsyncQueue::Ticket ticket, uint32_t lanes);
+  /// Makes a group, perhaps an empty one, for each of the lanes.
+  void commit(uint32_t lanes);
+  /// Completes all groups of the lanes but the newest `keep` of each, or lets
+  /// them read their sources. Returns false after a report.
+  bool await(AsyncQueue &queue, uint32_t lanes, uint32_t keep, bool onlyReads);
+  /// Completes everything that a lane has started (false after a report).
+  bool awaitLane(AsyncQueue &queue, unsigned lane);
+
+private:
+  struct Entry {
+    AsyncQueue::Ticket ticket;
+    uint32_t lanes;
+  };
+  struct Group {
+    uint32_t lanes;
+    std::vector<AsyncQueue::Ticket> tickets;
+  };
+  std::vector<Entry> open;
+  std::deque<Group> closed; ///< Oldest first.
 };
 
 } // namespace ropewalk::emulator

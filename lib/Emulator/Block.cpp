@@ -58,9 +58,16 @@ void Block::start(Dim3 place) {
     warp.splits[0].mask = warp.lanes;
     warp.current = 0;
     warp.initialized.assign(program.trackedCount, 0);
+    warp.copyGroups.clear();
+    warp.bulkGroups.clear();
+    warp.poll = MbarrierPoll();
+    warp.clusterArrived = 0;
+    std::fill(std::begin(warp.clusterWaits), std::end(warp.clusterWaits), 0);
     setSpecials(warp);
   }
   std::fill(std::begin(barriers), std::end(barriers), Barrier());
+  mbarriers.clear();
+  flights.clear();
   executed = 0;
   report = Report();
 }

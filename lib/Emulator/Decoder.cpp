@@ -37,9 +37,10 @@ bool InstDecoder::unsupported(const std::string &what) {
 
 Program &InstDecoder::program() { return parent.program; }
 
-const std::string &InstDecoder::peek() const {
+const std::string &InstDecoder::peek(size_t ahead) const {
   static const std::string none;
-  return cursor < syntax.modifiers.size() ? syntax.modifiers[cursor] : none;
+  size_t index = cursor + ahead;
+  return index < syntax.modifiers.size() ? syntax.modifiers[index] : none;
 }
 
 bool InstDecoder::take(const char *modifier) {

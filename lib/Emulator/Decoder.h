@@ -44,8 +44,8 @@ public:
   /// Checks that no modifier is left and that there are `least` to `most`
   /// operands (`most` = 0: exactly `least`).
   bool finish(unsigned least, unsigned most = 0);
-  /// The next modifier, or an empty text.
-  const std::string &peek() const;
+  /// The next modifier, or one further on; an empty text if there is none.
+  const std::string &peek(size_t ahead = 0) const;
 
   // Operands.
   unsigned operandCount() const;

@@ -17,6 +17,8 @@
 #ifndef ROPEWALK_LIB_EMULATOR_EXECUTION_H
 #define ROPEWALK_LIB_EMULATOR_EXECUTION_H
 
+#include "AsyncQueue.h"
+#include "Mbarrier.h"
 #include "Memory.h"
 #include "Ordering.h"
 #include "Program.h"
@@ -56,7 +58,13 @@ struct Warp {
   bool yields = false;
   std::vector<Split> splits;
   int32_t current = 0;
-  std::vector<uint32_t> initialized; ///< By tracked register, a bit a lane.
+  std::vector<uint32_t> initialized;  ///< By tracked register, a bit a lane.
+  AsyncGroups copyGroups, bulkGroups; ///< Of cp.async and of bulk copies.
+  MbarrierPoll poll;
+  /// Lanes that have arrived at barrier.cluster and not yet waited, and the
+  /// waits of each lane, which are the phases that it knows to be complete.
+  uint32_t clusterArrived = 0;
+  uint32_t clusterWaits[32] = {};
 
   uint32_t &predicate(uint32_t offset) {
     return *reinterpret_cast<uint32_t *>(bank[0] + offset);
@@ -114,6 +122,8 @@ struct Block {
             std::string detail);
   bool failAt(const Warp &warp, const Inst &inst, ReportKind kind, int lane,
               uint64_t address, std::string detail);
+  /// Whether an mbarrier object shares bytes with the range of shared memory.
+  bool touchesMbarrier(uint64_t offset, uint64_t bytes);
 
   Cluster &cluster;
   const uint32_t rank; ///< In the cluster.
@@ -128,6 +138,13 @@ struct Block {
   SharedMemory shared;
   std::vector<std::byte> local; ///< By thread.
   Barrier barriers[16];
+  MbarrierTable mbarriers;
+  /// Bulk copies under way that read or write `shared`.
+  struct Flight {
+    const void *copy = nullptr;
+    Actor actor;
+  };
+  std::vector<Flight> flights;
   uint64_t executed = 0;
   Report report;
 

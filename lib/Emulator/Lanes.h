@@ -151,6 +151,15 @@ void addClusterOpcodes(OpcodeTable &table);
 bool decodeIntegerArithmetic(InstDecoder &d, Inst &inst);
 bool decodeFloatArithmetic(InstDecoder &d, Inst &inst);
 bool decodeHalfArithmetic(InstDecoder &d, Inst &inst);
+/// cp.async.bulk.tensor and its reducing and prefetching forms, whole: no
+/// modifier has been taken.
+bool decodeTensorCopy(InstDecoder &d, Inst &inst);
+/// st.async and red.async, behind "async".
+bool decodeAsyncStore(InstDecoder &d, Inst &inst);
+/// fence.proxy and fence.mbarrier_init, from "proxy" or "mbarrier_init" on.
+bool decodeProxyFence(InstDecoder &d, Inst &inst);
+/// barrier.cluster, behind "cluster".
+bool decodeClusterBarrier(InstDecoder &d, Inst &inst);
 const OpcodeTable *buildTable();
 
 } // namespace ropewalk::emulator::ROPEWALK_EMULATOR_ISA

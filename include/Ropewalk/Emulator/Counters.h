@@ -87,6 +87,9 @@ struct Counters {
            sharedLoadConflicts = 0;
   uint64_t sharedStoreRequests = 0, sharedStoreTransactions = 0,
            sharedStoreConflicts = 0;
+  /// Bytes that cp.async writes to shared memory; bulk copies of threads and
+  /// the bytes that these write, which no load or store counts.
+  uint64_t asyncCopyBytes = 0, bulkCopies = 0, bulkBytes = 0;
   uint64_t barriers = 0; ///< Arrivals of warps at block barriers.
   uint64_t branches = 0; ///< Branch instructions of warps.
   uint64_t divergentBranches = 0;

@@ -1,0 +1,247 @@
+//===- BulkCopy.cpp - Bulk copies under way ---------------------*- C++ -*-===//
+//
+// Part of Ropewalk, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A copy under way keeps the host addresses of its pieces. It reads its sources
+// when it completes or, for wait_group.read, before; the bytes then wait in a
+// buffer.
+//
+//===----------------------------------------------------------------------===//
+
+#include "BulkCopy.h"
+#include "Rounding.h"
+
+#include <algorithm>
+
+using namespace ropewalk::emulator;
+
+using Reduction = BulkCopy::Reduction;
+
+namespace {
+
+template <class T> T reduceInteger(Reduction reduction, T old, T value) {
+  using U = std::make_unsigned_t<T>;
+  switch (reduction) {
+  case Reduction::Add:
+    return T(U(old) + U(value));
+  case Reduction::Min:
+    return std::min(old, value);
+  case Reduction::Max:
+    return std::max(old, value);
+  case Reduction::Inc:
+    return old >= value ? T(0) : T(old + 1);
+  case Reduction::Dec:
+    return old == 0 || old > value ? value : T(old - 1);
+  case Reduction::And:
+    return T(old & value);
+  case Reduction::Or:
+    return T(old | value);
+  case Reduction::Xor:
+    return T(old ^ value);
+  case Reduction::None:
+    break;
+  }
+  return value;
+}
+
+template <class T> T reduceFloat(T old, T value) {
+  T sum = old + value;
+  if (sizeof(T) == 4 && sum != sum)
+    return T(std::bit_cast<float>(uint32_t(0x7fffffff)));
+  return sum;
+}
+
+uint16_t reduceHalf(Reduction reduction, FloatFormat format, uint16_t old,
+                    uint16_t value) {
+  double a = decodeFloat(old, format), b = decodeFloat(value, format);
+  if (reduction == Reduction::Add)
+    return uint16_t(encodeFloat(a + b, format, Rounding::NearestEven));
+  if (a != a && b != b)
+    return uint16_t(format.nan);
+  if (a != a || b != b)
+    return a != a ? value : old;
+  // -0 is less than +0.
+  bool isLess = a != b ? a < b : bool(old >> 15) && !(value >> 15);
+  return isLess == (reduction == Reduction::Min) ? old : value;
+}
+
+template <class T, class F>
+void forElements(std::byte *target, const std::byte *source, uint32_t bytes,
+                 F function) {
+  for (uint32_t at = 0; at < bytes; at += sizeof(T)) {
+    T old, value;
+    std::memcpy(&old, target + at, sizeof old);
+    std::memcpy(&value, source + at, sizeof value);
+    old = function(old, value);
+    std::memcpy(target + at, &old, sizeof old);
+  }
+}
+
+template <class T>
+void reduceIntegers(Reduction reduction, std::byte *target,
+                    const std::byte *source, uint32_t bytes) {
+  forElements<T>(target, source, bytes, [&](T old, T value) {
+    return reduceInteger(reduction, old, value);
+  });
+}
+
+void reduce(Reduction reduction, ScalarType type, std::byte *target,
+            const std::byte *source, uint32_t bytes) {
+  switch (type) {
+  case ScalarType::S32:
+    return reduceIntegers<int32_t>(reduction, target, source, bytes);
+  case ScalarType::S64:
+    return reduceIntegers<int64_t>(reduction, target, source, bytes);
+  case ScalarType::U64:
+  case ScalarType::B64:
+    return reduceIntegers<uint64_t>(reduction, target, source, bytes);
+  case ScalarType::F32:
+    return forElements<float>(target, source, bytes, reduceFloat<float>);
+  case ScalarType::F64:
+    return forElements<double>(target, source, bytes, reduceFloat<double>);
+  case ScalarType::F16:
+  case ScalarType::BF16: {
+    FloatFormat format = type == ScalarType::F16 ? Half : BFloat;
+    return forElements<uint16_t>(
+        target, source, bytes, [&](uint16_t old, uint16_t value) {
+          return reduceHalf(reduction, format, old, value);
+        });
+  }
+  default:
+    return reduceIntegers<uint32_t>(reduction, target, source, bytes);
+  }
+}
+
+/// A copy that has been checked.
+struct Flight {
+  BulkCopy copy;
+  Actor thread;
+  int32_t operation = -1;
+  std::vector<std::byte *> sources, destinations; ///< Host, by piece.
+  std::vector<std::byte> bytes;                   ///< Of the sources, if read.
+  bool isRead = false;
+
+  void read();
+  void write();
+  bool complete();
+};
+
+void Flight::read() {
+  if (isRead)
+    return;
+  isRead = true;
+  for (size_t i = 0; i < copy.pieces.size(); ++i)
+    if (sources[i])
+      bytes.insert(bytes.end(), sources[i], sources[i] + copy.pieces[i].bytes);
+}
+
+void Flight::write() {
+  const std::byte *next = bytes.data();
+  std::vector<std::byte> fill;
+  for (size_t i = 0; i < copy.pieces.size(); ++i) {
+    const BulkCopy::Piece &piece = copy.pieces[i];
+    const std::byte *source = isRead ? next : sources[i];
+    if (piece.isFill) {
+      fill.resize(piece.bytes);
+      for (uint32_t at = 0; at < piece.bytes; ++at)
+        fill[at] = std::byte(piece.fill >> at % piece.fillBytes * 8);
+      source = fill.data();
+    } else {
+      next += piece.bytes;
+    }
+    if (copy.reduction == Reduction::None)
+      std::memmove(destinations[i], source, piece.bytes);
+    else
+      reduce(copy.reduction, copy.type, destinations[i], source, piece.bytes);
+  }
+}
+
+bool Flight::complete() {
+  Cluster &cluster = copy.warp->block->cluster;
+  write();
+  ++cluster.progress;
+  for (const auto &block : cluster.blocks)
+    std::erase_if(block->flights, [&](const Block::Flight &flight) {
+      return flight.copy == this;
+    });
+  if (copy.completion == BulkCopy::OnGroup)
+    return true;
+  Past past;
+  cluster.ordering.endOperation(operation, past);
+  for (const BulkCopy::Signal &signal : copy.signals)
+    if (!completeTransaction(thread, *signal.barrier.block,
+                             signal.barrier.address, signal.bytes, past))
+      return false;
+  return true;
+}
+
+/// The host address of a place, after its checks; null after a report.
+std::byte *access(const Actor &actor, const BulkCopy::Place &place,
+                  uint32_t bytes, bool isWrite) {
+  if (!place.block)
+    return accessGlobal(actor, place.address, bytes, isWrite);
+  if (place.block->touchesMbarrier(place.address, bytes)) {
+    actor.warp->block->failAt(
+        *actor.warp, *actor.inst, ReportKind::MbarrierMisuse, int(actor.lane),
+        place.address,
+        std::string(isWrite ? "writes to" : "reads from") +
+            " an mbarrier object");
+    return nullptr;
+  }
+  return accessShared(actor, *place.block, place.address, bytes, isWrite);
+}
+
+void enter(const BulkCopy::Place &place, const Flight &flight) {
+  if (!place.block)
+    return;
+  std::vector<Block::Flight> &list = place.block->flights;
+  if (list.empty() || list.back().copy != &flight)
+    list.push_back({&flight, flight.thread});
+}
+
+} // namespace
+
+bool ropewalk::emulator::startBulkCopy(BulkCopy copy) {
+  auto flight = std::make_shared<Flight>();
+  flight->copy = std::move(copy);
+  const BulkCopy &c = flight->copy;
+  flight->thread = {c.warp, c.inst, c.lane};
+  Cluster &cluster = c.warp->block->cluster;
+  // The thread itself has to know of the barriers.
+  for (const BulkCopy::Signal &signal : c.signals)
+    if (!accessMbarrier(flight->thread, *signal.barrier.block,
+                        signal.barrier.address))
+      return false;
+  if (c.completion == BulkCopy::OnMbarrier)
+    flight->operation = cluster.ordering.beginOperation(*c.warp, c.lane);
+  Actor reader = flight->thread, writer = flight->thread;
+  reader.operation = writer.operation = flight->operation;
+  reader.ego = Ego::BulkRead;
+  writer.ego = Ego::Bulk;
+  for (const BulkCopy::Piece &piece : c.pieces) {
+    std::byte *source = nullptr;
+    if (!piece.isFill &&
+        !(source = access(reader, piece.source, piece.bytes, false)))
+      return false;
+    std::byte *destination =
+        access(writer, piece.destination, piece.bytes, true);
+    if (!destination)
+      return false;
+    flight->sources.push_back(source);
+    flight->destinations.push_back(destination);
+    if (!piece.isFill)
+      enter(piece.source, *flight);
+    enter(piece.destination, *flight);
+    c.warp->block->worker.counters.bulkBytes += piece.bytes;
+  }
+  ++c.warp->block->worker.counters.bulkCopies;
+  AsyncQueue::Ticket ticket = cluster.async.add(
+      [flight] { return flight->complete(); }, [flight] { flight->read(); });
+  if (c.completion == BulkCopy::OnGroup)
+    c.warp->bulkGroups.add(ticket, uint32_t(1) << c.lane);
+  return true;
+}

@@ -1,0 +1,117 @@
+//===- Mbarrier.h - Barrier objects in shared memory ------------*- C++ -*-===//
+//
+// Part of Ropewalk, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The state of an mbarrier object is kept beside shared memory, by the offset
+// of the object; the eight bytes themselves hold a pattern that means nothing.
+// A phase is complete when neither arrivals nor bytes of transactions are
+// outstanding. What an arrival releases is collected for the current phase, and
+// a wait that succeeds acquires what was collected for the previous one.
+//
+// An operation on an object reads its bytes, in the generic proxy, for the
+// purpose of finding races; initialization and invalidation write them. So an
+// operation that is not ordered after the initialization is a race.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ROPEWALK_LIB_EMULATOR_MBARRIER_H
+#define ROPEWALK_LIB_EMULATOR_MBARRIER_H
+
+#include "Ordering.h"
+
+#include "Ropewalk/Emulator/Module.h"
+
+#include <string>
+
+namespace ropewalk::emulator {
+
+/// Limits of PTX for all counts of an mbarrier object.
+constexpr uint32_t MaxMbarrierCount = (1 << 20) - 1;
+constexpr uint32_t MbarrierBytes = 8;
+
+struct Mbarrier {
+  uint32_t offset = 0;
+  uint32_t expected = 0; ///< Arrivals of the next phase.
+  uint32_t total = 0;    ///< Arrivals of the current phase, for reports.
+  uint32_t pending = 0;  ///< Arrivals that are outstanding.
+  int32_t tx = 0;        ///< Bytes that are outstanding.
+  uint64_t phase = 0;    ///< Completed phases.
+  Past past[2];          ///< Of the current and the previous phase, by parity.
+
+  uint32_t initWarp = 0, initLane = 0;
+  SourceLocation location; ///< Of the initialization.
+  /// After fence.mbarrier_init: the phase of barrier.cluster whose arrival
+  /// publishes the initialization even if it is relaxed.
+  bool isFenced = false;
+  uint64_t fencePhase = 0;
+
+  /// "phase 3 (parity 1) with 1 of 2 arrivals and 4096 bytes outstanding".
+  std::string state() const;
+};
+
+/// The barrier objects of a block, ordered by offset.
+class MbarrierTable {
+public:
+  void clear() { objects.clear(); }
+  Mbarrier *find(uint64_t offset);
+  /// One that shares bytes with the range; null if there is none.
+  Mbarrier *overlapping(uint64_t offset, uint64_t bytes);
+  Mbarrier &add(uint32_t offset);
+  void remove(uint32_t offset);
+
+  std::vector<Mbarrier> objects;
+};
+
+/// The wait that a warp tried last, if it failed; for reports.
+struct MbarrierPoll {
+  const Inst *inst = nullptr;
+  Block *owner = nullptr;
+  uint32_t offset = 0;
+};
+
+/// What an arrive-on operation does besides counting.
+struct Arrival {
+  uint32_t count = 1;
+  bool expects = false; ///< First expects `bytes`.
+  uint32_t bytes = 0;
+  bool drops = false; ///< Lowers the arrivals of the next phases.
+  bool mayComplete = true;
+  bool releases = true;
+};
+
+// Operations of the actor's lane on the object at `address` in the shared
+// memory of `owner`. They return false after a report.
+bool initMbarrier(const Actor &actor, Block &owner, uint64_t address,
+                  uint32_t count);
+bool invalidateMbarrier(const Actor &actor, Block &owner, uint64_t address);
+/// `state`, unless null, becomes the state before the arrival.
+bool arriveAtMbarrier(const Actor &actor, Block &owner, uint64_t address,
+                      const Arrival &arrival, uint64_t *state);
+/// expect_tx for a positive and complete_tx for a negative number of bytes.
+bool addTransaction(const Actor &actor, Block &owner, uint64_t address,
+                    int64_t bytes);
+/// Whether the phase is over that `key` names: a parity, or else the state that
+/// an arrival returned. Acquires what it released if `acquires`.
+bool testMbarrier(const Actor &actor, Block &owner, uint64_t address,
+                  uint64_t key, bool isParity, bool acquires, bool &isOver);
+/// The arrivals outstanding before the one that returned `state`.
+uint32_t pendingCount(uint64_t state);
+
+/// Checks that there is an object that the actor's lane may operate on; null
+/// after a report.
+Mbarrier *accessMbarrier(const Actor &actor, Block &owner, uint64_t address);
+/// An arrival of cp.async.mbarrier.arrive: `raisePending` when it is issued
+/// and, once the copies are complete, `arriveLate`.
+bool raisePending(const Actor &actor, Block &owner, uint64_t address);
+bool arriveLate(const Actor &actor, Block &owner, uint64_t address,
+                const Past &past);
+/// fence.mbarrier_init by the lanes.
+void fenceMbarrierInit(Warp &warp, uint32_t lanes);
+
+} // namespace ropewalk::emulator
+
+#endif // ROPEWALK_LIB_EMULATOR_MBARRIER_H
