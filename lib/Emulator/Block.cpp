@@ -53,6 +53,7 @@ void Block::start(Dim3 place) {
     warp.live = warp.lanes;
     warp.state = Warp::Ready;
     warp.isBlocked = warp.yields = false;
+    warp.vainAt = ~uint64_t(0);
     warp.splits.assign(1, Split());
     warp.splits[0].state = Split::Running;
     warp.splits[0].mask = warp.lanes;

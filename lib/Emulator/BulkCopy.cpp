@@ -205,6 +205,17 @@ void enter(const BulkCopy::Place &place, const Flight &flight) {
 
 } // namespace
 
+bool Block::checkExit(Warp &last) {
+  if (flights.empty())
+    return true;
+  const Actor &actor = flights.front().actor;
+  report.other = {int64_t(index), int(last.index), -1, {}};
+  fail(*actor.warp, *actor.inst, ReportKind::AsyncHazard, int(actor.lane),
+       "is still under way in the shared memory of block " +
+           std::to_string(index) + " when that block exits");
+  return false;
+}
+
 bool ropewalk::emulator::startBulkCopy(BulkCopy copy) {
   auto flight = std::make_shared<Flight>();
   flight->copy = std::move(copy);
@@ -222,6 +233,7 @@ bool ropewalk::emulator::startBulkCopy(BulkCopy copy) {
   reader.operation = writer.operation = flight->operation;
   reader.ego = Ego::BulkRead;
   writer.ego = Ego::Bulk;
+  writer.isAtomic = c.reduction != Reduction::None;
   for (const BulkCopy::Piece &piece : c.pieces) {
     std::byte *source = nullptr;
     if (!piece.isFill &&

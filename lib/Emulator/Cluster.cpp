@@ -76,12 +76,16 @@ bool Cluster::runWarp(Warp &warp, Round &round) {
   if (status == Block::WarpFailed)
     return false;
   round.anyReady |= !warp.isBlocked;
-  // A poll ends the turn early.
-  round.onlyPolls &= warp.isBlocked || (status == Block::WarpYielded &&
-                                        block.executed - before < turn);
+  // A poll ends the turn early. Under a seed many turns end before they come to
+  // it, so what counts is that nothing has changed since the warp polled.
+  if (status == Block::WarpYielded && block.executed - before < turn)
+    warp.vainAt = progress;
+  round.onlyPolls &= warp.isBlocked || warp.vainAt == progress;
   if (warp.state == Warp::Done) {
     ++progress;
     block.updateBarriers();
+    if (block.hasExited() && !block.checkExit(warp))
+      return false;
   }
   if (block.executed <= launch.options.instructionBudget)
     return true;
@@ -150,7 +154,22 @@ void Cluster::reportDeadlock() {
           block->program.code[size_t(warp.splits[size_t(warp.current)].pc)];
       std::string place = "line " + std::to_string(inst.location.line);
       std::string what;
-      if (warp.state == Warp::AtBarrier) {
+      const Mbarrier *polled =
+          warp.poll.inst ? warp.poll.owner->mbarriers.find(warp.poll.offset)
+                         : nullptr;
+      if (warp.state == Warp::Ready && !warp.isBlocked && polled) {
+        what = "waits for the mbarrier at offset " +
+               std::to_string(polled->offset) +
+               (warp.poll.owner == block.get()
+                    ? std::string()
+                    : " of block " + std::to_string(warp.poll.owner->index)) +
+               ", which is in " + polled->state() +
+               " and nobody is left who could complete it";
+        place = "polls at '" + block->program.opcodes[warp.poll.inst->id] +
+                "', line " + std::to_string(warp.poll.inst->location.line) +
+                ": mbarrier at offset " + std::to_string(polled->offset) +
+                " in " + polled->state();
+      } else if (warp.state == Warp::AtBarrier) {
         const Barrier &barrier = block->barriers[warp.barrierId];
         place =
             "waits at barrier " + std::to_string(warp.barrierId) + ", " + place;
@@ -165,7 +184,8 @@ void Cluster::reportDeadlock() {
       }
       if (!first) {
         first = block.get();
-        block->fail(warp, inst, ReportKind::Deadlock, -1, what);
+        block->fail(warp, polled ? *warp.poll.inst : inst, ReportKind::Deadlock,
+                    -1, what);
       }
       list +=
           "\n  " +
@@ -175,4 +195,48 @@ void Cluster::reportDeadlock() {
     }
   if (first)
     first->report.detail += list;
+}
+
+void Cluster::updateBarrier() {
+  for (const auto &block : blocks)
+    for (const Warp &warp : block->warps) {
+      // Nobody is a phase ahead: lanes that have arrived have not waited.
+      if (warp.live & ~warp.clusterArrived)
+        return;
+      for (uint32_t rest = warp.live; rest; rest &= rest - 1)
+        if (warp.clusterWaits[std::countr_zero(rest)] != barrier.phase)
+          return; // Arrived in the previous phase.
+    }
+  ++barrier.phase;
+  barrier.past[barrier.phase & 1].clear();
+  ++progress;
+}
+
+bool ropewalk::emulator::findSharedPlace(Warp &warp, const Inst &inst,
+                                         unsigned lane, uint64_t address,
+                                         bool isGeneric, bool isOwn,
+                                         Block *&owner, uint64_t &offset) {
+  Block &block = *warp.block;
+  uint64_t inside = isGeneric ? address - SharedWindow : address;
+  if (inside >= WindowBytes)
+    return block.failAt(warp, inst, ReportKind::OutOfBounds, int(lane), address,
+                        "needs an address in shared memory");
+  uint64_t place = inside >> ClusterRankShift;
+  offset = inside & ((uint64_t(1) << ClusterRankShift) - 1);
+  uint64_t rank = place ? place - 1 : block.rank;
+  const auto &blocks = block.cluster.blocks;
+  if (rank >= blocks.size())
+    return block.failAt(warp, inst, ReportKind::ClusterMisuse, int(lane),
+                        address,
+                        "needs the shared memory of rank " +
+                            std::to_string(rank) + ", but the cluster has " +
+                            std::to_string(blocks.size()) + " blocks");
+  owner = blocks[size_t(rank)].get();
+  if (isOwn && owner != &block)
+    return block.failAt(warp, inst, ReportKind::ClusterMisuse, int(lane),
+                        address,
+                        "needs an address in the block's own shared memory, "
+                        "found one of block " +
+                            std::to_string(owner->index));
+  return true;
 }

@@ -29,9 +29,8 @@ constexpr unsigned ClusterRankShift = 24;
 
 /// barrier.cluster.
 struct ClusterBarrier {
-  uint64_t phase = 0;   ///< Completed phases.
-  uint32_t arrived = 0; ///< Threads in the current phase.
-  Past past[2];         ///< Of the current and the previous phase, by parity.
+  uint64_t phase = 0; ///< Completed phases.
+  Past past[2];       ///< Of the current and the previous phase, by parity.
 };
 
 struct Cluster {
@@ -52,6 +51,9 @@ struct Cluster {
   void reportDeadlock();
   /// Of the block that failed.
   const Report &report() const;
+  /// Goes on to the next phase of barrier.cluster if every thread that has not
+  /// exited has arrived.
+  void updateBarrier();
 
   const Launch &launch;
   Worker &worker;
@@ -73,6 +75,13 @@ private:
   std::vector<Warp *> order;
   Random random;
 };
+
+/// The block whose shared memory an address of a lane lies in, and the offset
+/// there. `isGeneric`: the address counts from the start of all windows.
+/// `isOwn`: it has to be in the warp's own block. Returns false after a report.
+bool findSharedPlace(Warp &warp, const Inst &inst, unsigned lane,
+                     uint64_t address, bool isGeneric, bool isOwn,
+                     Block *&owner, uint64_t &offset);
 
 } // namespace ropewalk::emulator
 

@@ -56,6 +56,8 @@ struct Warp {
   /// Set by a handler whose warp has nothing to do until others have run: a
   /// failed poll. Ends the turn after the instruction.
   bool yields = false;
+  /// Cluster::progress when the warp last polled in vain.
+  uint64_t vainAt = ~uint64_t(0);
   std::vector<Split> splits;
   int32_t current = 0;
   std::vector<uint32_t> initialized;  ///< By tracked register, a bit a lane.
@@ -122,6 +124,15 @@ struct Block {
             std::string detail);
   bool failAt(const Warp &warp, const Inst &inst, ReportKind kind, int lane,
               uint64_t address, std::string detail);
+  bool hasExited() const {
+    for (const Warp &warp : warps)
+      if (warp.state != Warp::Done)
+        return false;
+    return true;
+  }
+  /// All warps have ended, `last` as the last one: nothing may be under way in
+  /// the block's shared memory. Returns false after a report.
+  bool checkExit(Warp &last);
   /// Whether an mbarrier object shares bytes with the range of shared memory.
   bool touchesMbarrier(uint64_t offset, uint64_t bytes);
 

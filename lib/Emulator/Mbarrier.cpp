@@ -17,6 +17,7 @@
 #include "BulkCopy.h"
 
 #include <algorithm>
+#include <bit>
 
 using namespace ropewalk::emulator;
 
@@ -297,10 +298,12 @@ bool ropewalk::emulator::arriveLate(const Actor &actor, Block &owner,
   return true;
 }
 
-bool ropewalk::emulator::testMbarrier(const Actor &actor, Block &owner,
+bool ropewalk::emulator::testMbarrier(Warp &warp, const Inst &inst,
+                                      uint32_t lanes, Block &owner,
                                       uint64_t address, uint64_t key,
                                       bool isParity, bool acquires,
                                       bool &isOver) {
+  Actor actor{&warp, &inst, unsigned(std::countr_zero(lanes))};
   Mbarrier *barrier = accessMbarrier(actor, owner, address);
   if (!barrier)
     return false;
@@ -324,15 +327,20 @@ bool ropewalk::emulator::testMbarrier(const Actor &actor, Block &owner,
                         ": neither the current nor the previous phase");
     isOver = age == 1;
   }
-  Warp &warp = *actor.warp;
-  if (isOver) {
-    warp.poll = MbarrierPoll();
-    if (acquires && barrier->phase)
-      owner.cluster.ordering.acquire(warp, uint32_t(1) << actor.lane,
-                                     barrier->past[(barrier->phase - 1) & 1]);
-  } else {
-    warp.poll = {actor.inst, &owner, barrier->offset};
+  if (!isOver) {
+    // The other lanes are checked when the wait succeeds.
+    warp.poll = {&inst, &owner, barrier->offset};
+    return true;
   }
+  warp.poll = MbarrierPoll();
+  for (uint32_t rest = lanes & (lanes - 1); rest; rest &= rest - 1) {
+    actor.lane = unsigned(std::countr_zero(rest));
+    if (!accessMbarrier(actor, owner, address))
+      return false;
+  }
+  if (acquires && barrier->phase)
+    owner.cluster.ordering.acquire(warp, lanes,
+                                   barrier->past[(barrier->phase - 1) & 1]);
   return true;
 }
 

@@ -95,9 +95,11 @@ bool arriveAtMbarrier(const Actor &actor, Block &owner, uint64_t address,
 bool addTransaction(const Actor &actor, Block &owner, uint64_t address,
                     int64_t bytes);
 /// Whether the phase is over that `key` names: a parity, or else the state that
-/// an arrival returned. Acquires what it released if `acquires`.
-bool testMbarrier(const Actor &actor, Block &owner, uint64_t address,
-                  uint64_t key, bool isParity, bool acquires, bool &isOver);
+/// an arrival returned. For all `lanes` at once, which acquire what the phase
+/// released if `acquires`.
+bool testMbarrier(Warp &warp, const Inst &inst, uint32_t lanes, Block &owner,
+                  uint64_t address, uint64_t key, bool isParity, bool acquires,
+                  bool &isOver);
 /// The arrivals outstanding before the one that returned `state`.
 uint32_t pendingCount(uint64_t state);
 

@@ -73,6 +73,8 @@ bool decodeBarrier(InstDecoder &d, Inst &inst) {
   bool isOld = d.base() == "bar";
   if (isOld && d.take("warp"))
     return decodeWarpBarrier(d, inst);
+  if (!isOld && d.take("cluster"))
+    return decodeClusterBarrier(d, inst);
   d.take("cta");
   int kind = d.takeOneOf({"sync", "arrive", "red"});
   if (kind < 0)
@@ -128,6 +130,8 @@ bool decodeMemoryBarrier(InstDecoder &d, Inst &inst) {
 }
 
 bool decodeFence(InstDecoder &d, Inst &inst) {
+  if (d.peek().substr(0, 5) == "proxy" || d.peek() == "mbarrier_init")
+    return decodeProxyFence(d, inst);
   inst.cls = InstClass::Barrier;
   inst.handler = &nothing;
   d.takeOneOf({"sc", "acq_rel", "acquire", "release"});

@@ -63,8 +63,11 @@ struct Actor {
   const Inst *inst = nullptr;
   unsigned lane = 0;
   Ego ego = Ego::Thread;
-  /// The operation's own agent (Ordering::beginOperation); -1 for an ego.
+  /// The operation's own agent (Ordering::beginOperation); -1 for an ego. The
+  /// ego then only tells the proxy.
   int32_t operation = -1;
+  /// An atomic access: no race with other ones (cp.reduce.async.bulk).
+  bool isAtomic = false;
 };
 
 /// The clocks of a cluster's threads. Lanes are masks of the warp's lanes.
