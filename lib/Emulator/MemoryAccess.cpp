@@ -116,6 +116,10 @@ void countGlobal(const Request &r) {
   Counters &counters = r.warp.block->worker.counters;
   uint64_t moved = uint64_t(std::popcount(r.mask)) * r.bytes;
   uint64_t sectors = countSectors(r);
+  LineTraffic &line = r.warp.block->worker.lineTraffic[r.inst.id];
+  uint64_t requests = r.kind == AccessKind::Atomic ? 2 : 1;
+  line.globalRequests += requests;
+  line.globalSectors += requests * sectors;
   if (r.kind != AccessKind::Store) {
     ++counters.globalLoadRequests;
     counters.globalLoadBytes += moved;
@@ -230,6 +234,10 @@ void countShared(const Request &r) {
     else
       transactions += countBank(r, phase * width, (phase + 1) * width);
   }
+  LineTraffic &line = r.warp.block->worker.lineTraffic[r.inst.id];
+  ++line.sharedRequests;
+  line.sharedTransactions += transactions;
+  line.sharedConflicts += transactions - ideal;
   if (r.kind == AccessKind::Load) {
     ++counters.sharedLoadRequests;
     counters.sharedLoadTransactions += transactions;
@@ -292,7 +300,8 @@ bool checkRaces(const Request &r) {
       int other = isWrite ? shared.write(warp, address, r.bytes, isStrong)
                           : shared.read(warp, address, r.bytes, isStrong);
       if (other >= 0) {
-        r.warp.block->report.other = {int64_t(r.warp.block->index), other, -1, {}};
+        r.warp.block->report.other = {
+            int64_t(r.warp.block->index), other, -1, {}};
         return report(r, ReportKind::SharedRace, lane, Space::Shared,
                       "races with an access of warp " + std::to_string(other) +
                           " that no barrier separates from it");

@@ -72,9 +72,9 @@ std::string remarks(const ProfileLine &line) {
     append(text, ", %.1f sectors/request",
            perWarp(traffic.globalSectors, traffic.globalRequests));
   if (traffic.sharedConflicts)
-    append(text, ", %llu bank conflicts", ull(traffic.sharedConflicts));
+    append(text, ", bank conflicts %llu", ull(traffic.sharedConflicts));
   if (traffic.divergentBranches)
-    append(text, ", %llu divergent", ull(traffic.divergentBranches));
+    append(text, ", divergent %llu", ull(traffic.divergentBranches));
   double lanes = perWarp(line.lanes, line.warps);
   if (lanes < 32)
     append(text, ", %.1f lanes/warp", lanes);

@@ -7,18 +7,50 @@
 //===----------------------------------------------------------------------===//
 //
 // Format versions 1 to 3: magic, version, length of the header, header, data.
+// The header is a Python dictionary, of which NumPy writes only one form.
 //
 //===----------------------------------------------------------------------===//
 
 #include "Npy.h"
 
-#include <cstdint>
+#include <charconv>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 
-std::string readNpy(const std::string &file, std::string &header,
-                    std::vector<char> &data) {
+/// What stands between \p before and \p after; "" if that is not there.
+static std::string between(const std::string &text, const std::string &before,
+                           char after) {
+  size_t begin = text.find(before);
+  if (begin == std::string::npos)
+    return {};
+  begin += before.size();
+  size_t end = text.find(after, begin);
+  return end == std::string::npos ? "" : text.substr(begin, end - begin);
+}
+
+static bool parseShape(std::string_view text, std::vector<uint64_t> &shape) {
+  while (!text.empty()) {
+    size_t comma = text.find(',');
+    std::string_view number = text.substr(0, comma);
+    while (number.starts_with(' '))
+      number.remove_prefix(1);
+    if (!number.empty()) {
+      uint64_t value = 0;
+      auto [end, code] =
+          std::from_chars(number.data(), number.data() + number.size(), value);
+      if (code != std::errc() || end != number.data() + number.size())
+        return false;
+      shape.push_back(value);
+    }
+    if (comma == std::string_view::npos)
+      break;
+    text.remove_prefix(comma + 1);
+  }
+  return true;
+}
+
+std::string readNpy(const std::string &file, NpyArray &array) {
   // A directory opens and fails at the first read, by an exception.
   std::error_code code;
   if (std::filesystem::is_directory(file, code))
@@ -36,11 +68,15 @@ std::string readNpy(const std::string &file, std::string &header,
                                     (byte(10) << 16) + (byte(11) << 24);
   if (begin > all.size())
     return "'" + file + "' ends in its header";
-  header = all.substr(0, begin);
-  if (header.find("'fortran_order': False") == std::string::npos)
+  array.header = all.substr(0, begin);
+  if (array.header.find("'fortran_order': False") == std::string::npos)
     return "'" + file + "' is not in C order";
-  if (header.find("'descr': '>") != std::string::npos)
+  array.type = between(array.header, "'descr': '", '\'');
+  if (array.type.starts_with('>'))
     return "'" + file + "' is big-endian";
-  data.assign(all.begin() + std::ptrdiff_t(begin), all.end());
-  return data.empty() ? "'" + file + "' has no data" : "";
+  array.shape.clear();
+  if (!parseShape(between(array.header, "'shape': (", ')'), array.shape))
+    return "'" + file + "' has no shape that can be read";
+  array.data.assign(all.begin() + std::ptrdiff_t(begin), all.end());
+  return array.data.empty() ? "'" + file + "' has no data" : "";
 }

@@ -1,4 +1,4 @@
-//===- Npy.h - Arrays in .npy files -----------------------------*- C++ -*-===//
+//===- Npy.h - Arrays in .npy files ---------------------------*- C++ -*-===//
 //
 // Part of Ropewalk, under the Apache License v2.0 with LLVM Exceptions.
 // See LICENSE for license information.
@@ -14,12 +14,18 @@
 #ifndef ROPEWALK_TOOLS_EMULATE_NPY_H
 #define ROPEWALK_TOOLS_EMULATE_NPY_H
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
-/// Returns an empty text, or why \p file cannot be used. \p header gets all
-/// bytes before the data.
-std::string readNpy(const std::string &file, std::string &header,
-                    std::vector<char> &data);
+struct NpyArray {
+  std::string header; ///< All bytes before the data.
+  std::vector<char> data;
+  std::string type;            ///< "<f4" for example; "" for structures.
+  std::vector<uint64_t> shape; ///< Outermost dimension first.
+};
+
+/// Returns an empty text, or why \p file cannot be used.
+std::string readNpy(const std::string &file, NpyArray &array);
 
 #endif // ROPEWALK_TOOLS_EMULATE_NPY_H
