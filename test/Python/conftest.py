@@ -21,7 +21,14 @@ sys.path.insert(0, str(ROOT / "python"))
 
 @pytest.fixture(scope="session")
 def rw():
-    """The package, with its library loaded."""
+    """The package, with its library loaded; with ROPEWALK_TEST_DEVICE=gpu, a GPU in the emulator's place."""
+    if os.environ.get("ROPEWALK_TEST_DEVICE") == "gpu":
+        from gpu_support import find_gpu
+
+        gpu, reason = find_gpu()
+        if gpu is None:
+            pytest.skip(reason)
+        return gpu
     if not Path(os.environ["ROPEWALK_LIBRARY"]).is_file():
         pytest.skip(f"{os.environ['ROPEWALK_LIBRARY']} is not built")
     import ropewalk
