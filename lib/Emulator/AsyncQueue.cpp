@@ -130,14 +130,12 @@ bool AsyncGroups::await(AsyncQueue &queue, uint32_t lanes, uint32_t keep,
   return true;
 }
 
-bool AsyncGroups::awaitLane(AsyncQueue &queue, unsigned lane) {
+void AsyncGroups::list(uint32_t lanes,
+                       std::vector<AsyncQueue::Ticket> &tickets) const {
   for (const Group &group : closed)
-    if (group.lanes >> lane & 1)
-      for (AsyncQueue::Ticket ticket : group.tickets)
-        if (!queue.complete(ticket))
-          return false;
+    if (group.lanes & lanes)
+      tickets.insert(tickets.end(), group.tickets.begin(), group.tickets.end());
   for (const Entry &entry : open)
-    if (entry.lanes >> lane & 1 && !queue.complete(entry.ticket))
-      return false;
-  return true;
+    if (entry.lanes & lanes)
+      tickets.push_back(entry.ticket);
 }

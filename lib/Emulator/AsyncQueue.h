@@ -77,8 +77,8 @@ public:
   /// Completes all groups of the lanes but the newest `keep` of each, or lets
   /// them read their sources. Returns false after a report.
   bool await(AsyncQueue &queue, uint32_t lanes, uint32_t keep, bool onlyReads);
-  /// Completes everything that a lane has started (false after a report).
-  bool awaitLane(AsyncQueue &queue, unsigned lane);
+  /// Appends everything that the lanes have started and not waited for.
+  void list(uint32_t lanes, std::vector<AsyncQueue::Ticket> &tickets) const;
 
 private:
   struct Entry {

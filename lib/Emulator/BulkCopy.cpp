@@ -16,6 +16,7 @@
 #include "Rounding.h"
 
 #include <algorithm>
+#include <bit>
 
 using namespace ropewalk::emulator;
 
@@ -89,33 +90,6 @@ void reduceIntegers(Reduction reduction, std::byte *target,
   });
 }
 
-void reduce(Reduction reduction, ScalarType type, std::byte *target,
-            const std::byte *source, uint32_t bytes) {
-  switch (type) {
-  case ScalarType::S32:
-    return reduceIntegers<int32_t>(reduction, target, source, bytes);
-  case ScalarType::S64:
-    return reduceIntegers<int64_t>(reduction, target, source, bytes);
-  case ScalarType::U64:
-  case ScalarType::B64:
-    return reduceIntegers<uint64_t>(reduction, target, source, bytes);
-  case ScalarType::F32:
-    return forElements<float>(target, source, bytes, reduceFloat<float>);
-  case ScalarType::F64:
-    return forElements<double>(target, source, bytes, reduceFloat<double>);
-  case ScalarType::F16:
-  case ScalarType::BF16: {
-    FloatFormat format = type == ScalarType::F16 ? Half : BFloat;
-    return forElements<uint16_t>(
-        target, source, bytes, [&](uint16_t old, uint16_t value) {
-          return reduceHalf(reduction, format, old, value);
-        });
-  }
-  default:
-    return reduceIntegers<uint32_t>(reduction, target, source, bytes);
-  }
-}
-
 /// A copy that has been checked.
 struct Flight {
   BulkCopy copy;
@@ -156,7 +130,8 @@ void Flight::write() {
     if (copy.reduction == Reduction::None)
       std::memmove(destinations[i], source, piece.bytes);
     else
-      reduce(copy.reduction, copy.type, destinations[i], source, piece.bytes);
+      reduceBytes(copy.reduction, copy.type, destinations[i], source,
+                  piece.bytes);
   }
 }
 
@@ -204,6 +179,34 @@ void enter(const BulkCopy::Place &place, const Flight &flight) {
 }
 
 } // namespace
+
+void ropewalk::emulator::reduceBytes(Reduction reduction, ScalarType type,
+                                     std::byte *target, const std::byte *source,
+                                     uint32_t bytes) {
+  switch (type) {
+  case ScalarType::S32:
+    return reduceIntegers<int32_t>(reduction, target, source, bytes);
+  case ScalarType::S64:
+    return reduceIntegers<int64_t>(reduction, target, source, bytes);
+  case ScalarType::U64:
+  case ScalarType::B64:
+    return reduceIntegers<uint64_t>(reduction, target, source, bytes);
+  case ScalarType::F32:
+    return forElements<float>(target, source, bytes, reduceFloat<float>);
+  case ScalarType::F64:
+    return forElements<double>(target, source, bytes, reduceFloat<double>);
+  case ScalarType::F16:
+  case ScalarType::BF16: {
+    FloatFormat format = type == ScalarType::F16 ? Half : BFloat;
+    return forElements<uint16_t>(
+        target, source, bytes, [&](uint16_t old, uint16_t value) {
+          return reduceHalf(reduction, format, old, value);
+        });
+  }
+  default:
+    return reduceIntegers<uint32_t>(reduction, target, source, bytes);
+  }
+}
 
 bool Block::checkExit(Warp &last) {
   if (flights.empty())

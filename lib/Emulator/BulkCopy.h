@@ -76,6 +76,10 @@ bool startBulkCopy(BulkCopy copy);
 bool completeTransaction(const Actor &actor, Block &owner, uint64_t address,
                          uint32_t bytes, const Past &past);
 
+/// Reduces `bytes` of elements of `type` into `target`.
+void reduceBytes(BulkCopy::Reduction reduction, ScalarType type,
+                 std::byte *target, const std::byte *source, uint32_t bytes);
+
 } // namespace ropewalk::emulator
 
 #endif // ROPEWALK_LIB_EMULATOR_BULKCOPY_H

@@ -154,6 +154,8 @@ bool decodeHalfArithmetic(InstDecoder &d, Inst &inst);
 /// cp.async.bulk.tensor and its reducing and prefetching forms, whole: no
 /// modifier has been taken.
 bool decodeTensorCopy(InstDecoder &d, Inst &inst);
+/// cp.async.bulk and cp.reduce.async.bulk, whole.
+bool decodeBulkCopy(InstDecoder &d, Inst &inst);
 /// st.async and red.async, behind "async".
 bool decodeAsyncStore(InstDecoder &d, Inst &inst);
 /// fence.proxy and fence.mbarrier_init, from "proxy" or "mbarrier_init" on.

@@ -329,6 +329,13 @@ bool resolveShared(Request &r, Access &access) {
   }
   if (!checkAlignment(r, Space::Shared))
     return false;
+  if (block.touchesMbarrier(r.low, r.high - r.low + r.bytes)) [[unlikely]]
+    for (uint32_t rest = r.mask; rest; rest &= rest - 1) {
+      unsigned lane = std::countr_zero(rest);
+      if (block.touchesMbarrier(r.at(lane), r.bytes))
+        return report(r, ReportKind::MbarrierMisuse, lane, Space::Shared,
+                      "there is an mbarrier object");
+    }
   if (shared.checksValid) {
     if (r.kind != AccessKind::Store) {
       unsigned lane = findInvalid(r, shared.valid.data(), 0);

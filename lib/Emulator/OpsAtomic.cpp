@@ -132,6 +132,8 @@ Handler chooseAtomic(int operation, ScalarType type) {
 
 bool decodeAtomic(InstDecoder &d, Inst &inst) {
   bool returns = d.base() == "atom";
+  if (!returns && d.take("async"))
+    return decodeAsyncStore(d, inst);
   d.takeOneOf({"relaxed", "acquire", "release", "acq_rel"});
   d.takeOneOf({"cta", "cluster", "gpu", "sys"});
   Space space = Space::Generic;

@@ -177,6 +177,8 @@ InstClass classOf(Space space, bool isLoad) {
 
 bool decodeLoadStore(InstDecoder &d, Inst &inst) {
   bool isLoad = d.base() == "ld";
+  if (!isLoad && d.take("async"))
+    return decodeAsyncStore(d, inst);
   bool isScoped = d.take("relaxed") || d.take(isLoad ? "acquire" : "release");
   if (isScoped) {
     inst.data |= MemoryStrong;
