@@ -41,7 +41,7 @@ struct MatrixShape {
     shape.isHalf = data >> 12 & 1;
     shape.saturates = data >> 13 & 1;
     shape.isXor = data >> 14 & 1;
-    shape.cores = data >> 16;
+    shape.cores = data >> 16 & 15;
     return shape;
   }
 };
@@ -57,6 +57,14 @@ ROPEWALK_INLINE void countProducts(Warp &warp, uint64_t all, uint64_t useful) {
   counters.tensorFlops += 2 * all;
   counters.usefulTensorFlops += 2 * useful;
 }
+
+// Handlers that mma and wmma.mma share; one block of 8 columns.
+bool multiplyAny(Warp &warp, const Inst &inst, uint32_t mask);
+bool multiplyDouble(Warp &warp, const Inst &inst, uint32_t mask);
+bool multiplyBits(Warp &warp, const Inst &inst, uint32_t mask);
+/// Takes a type of A or B. `group` names the types that go together: "f16",
+/// "bf16", "tf32", "fp8", "int8", "int4", "b1" or "f64".
+bool takeFactorType(InstDecoder &d, TensorType &type, std::string &group);
 
 } // namespace ropewalk::emulator::ROPEWALK_EMULATOR_ISA
 

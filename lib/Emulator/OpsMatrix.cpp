@@ -25,6 +25,33 @@ constexpr uint32_t MatrixTransposed = 1 << 16;
 
 using Elements = uint16_t __attribute__((ext_vector_type(64)));
 
+template <unsigned Count>
+using Part = uint16_t __attribute__((ext_vector_type(Count)));
+
+ROPEWALK_INLINE Part<8> loadRow(uint64_t host) {
+  Part<8> row;
+  std::memcpy(&row, reinterpret_cast<const void *>(host), sizeof row);
+  return row;
+}
+ROPEWALK_INLINE Part<16> concatenate(Part<8> a, Part<8> b) {
+  Part<16> result;
+  result.lo = a;
+  result.hi = b;
+  return result;
+}
+ROPEWALK_INLINE Part<32> concatenate(Part<16> a, Part<16> b) {
+  Part<32> result;
+  result.lo = a;
+  result.hi = b;
+  return result;
+}
+ROPEWALK_INLINE Elements concatenate(Part<32> a, Part<32> b) {
+  Elements result;
+  result.lo = a;
+  result.hi = b;
+  return result;
+}
+
 ROPEWALK_INLINE Elements transpose(Elements matrix) {
   return __builtin_shufflevector(
       matrix, matrix, 0, 8, 16, 24, 32, 40, 48, 56, 1, 9, 17, 25, 33, 41, 49,
@@ -60,16 +87,16 @@ bool loadMatrix(Warp &warp, const Inst &inst, uint32_t) {
   if (!resolveRows(warp, inst, AccessKind::Load, access))
     return false;
   for (unsigned i = 0; i < Count; ++i) {
-    std::byte *target = warp.bank[0] + inst.list[i].offset;
-    for (unsigned row = 0; row < 8; ++row)
-      std::memcpy(target + row * 16,
-                  reinterpret_cast<const void *>(access.host[8 * i + row]), 16);
-    if (inst.data & MatrixTransposed) {
-      Elements matrix;
-      std::memcpy(&matrix, target, sizeof matrix);
+    std::byte *target = lanes<std::byte>(warp, inst.list[i]);
+    const uint64_t *rows = access.host + 8 * i;
+    Elements matrix = concatenate(
+        concatenate(concatenate(loadRow(rows[0]), loadRow(rows[1])),
+                    concatenate(loadRow(rows[2]), loadRow(rows[3]))),
+        concatenate(concatenate(loadRow(rows[4]), loadRow(rows[5])),
+                    concatenate(loadRow(rows[6]), loadRow(rows[7]))));
+    if (inst.data & MatrixTransposed)
       matrix = transpose(matrix);
-      std::memcpy(target, &matrix, sizeof matrix);
-    }
+    std::memcpy(target, &matrix, sizeof matrix);
   }
   return true;
 }

@@ -19,10 +19,9 @@
 #include "MatrixFlags.h"
 #include "TileKernels.h"
 #include "Widen.h"
+#include "Wmma.h"
 
 namespace ropewalk::emulator::ROPEWALK_EMULATOR_ISA {
-
-namespace {
 
 using S = ScalarType;
 using enum TensorType;
@@ -70,69 +69,6 @@ bool multiplyAny(Warp &warp, const Inst &inst, uint32_t) {
   countB(b, k, 8, k, countsB);
   countProducts(warp, uint64_t(k) * 64 * rowsA,
                 usefulProducts(countsA, countsB, k));
-  return true;
-}
-
-/// Nonzero elements of 8 rows of a core matrix of f16, bf16 or tf32, by k.
-template <TensorType Type>
-ROPEWALK_INLINE auto countCore(const std::byte *top, const std::byte *bottom) {
-  using Element = std::conditional_t<Type == TF32, uint32_t, uint16_t>;
-  constexpr unsigned Count = CoreBytes / sizeof(Element);
-  using Core = Element __attribute__((ext_vector_type(Count)));
-  // Without the sign and what is cut off.
-  constexpr Element magnitude = Type == TF32 ? 0x7fffe000 : 0x7fff;
-  auto nonzero = [](const std::byte *row) {
-    Core core;
-    std::memcpy(&core, row, sizeof core);
-    return (core & magnitude) != Element(0) ? Core(1) : Core(0);
-  };
-  Core counts = nonzero(top);
-  if (bottom)
-    counts += nonzero(bottom);
-  using Half = Element __attribute__((ext_vector_type(Count / 2)));
-  using Quarter = Element __attribute__((ext_vector_type(Count / 4)));
-  Half half = counts.lo + counts.hi;
-  Quarter quarter = half.lo + half.hi;
-  return quarter.lo + quarter.hi;
-}
-
-/// The multiply-adds of A and B, core matrices in registers, whose factors are
-/// both nonzero.
-template <TensorType Type, unsigned Cores>
-ROPEWALK_INLINE uint64_t countUseful(const Warp &warp, const Ref *a,
-                                     const Ref *b) {
-  decltype(countCore<Type>(nullptr, nullptr)) sum = 0;
-#pragma unroll
-  for (unsigned i = 0; i < Cores; ++i)
-    sum += countCore<Type>(rowOf(warp, a[2 * i]), rowOf(warp, a[2 * i + 1])) *
-           countCore<Type>(rowOf(warp, b[i]), nullptr);
-  return __builtin_reduce_add(sum);
-}
-
-/// The common types, 16 rows, f32 accumulators.
-template <TensorType Type, unsigned Cores>
-bool multiplyFloat(Warp &warp, const Inst &inst, uint32_t) {
-  constexpr unsigned PerCore = coreElements(Type), K = Cores * PerCore;
-  const Ref *operands = operandsOf(warp, inst);
-  alignas(64) float a[K * TileRows], b[8 * K], d[8 * TileRows];
-  const Ref *source = operands + 4;
-#pragma unroll
-  for (unsigned i = 0; i < Cores; ++i)
-    widenColumns<Type>(get<uint32_t>(warp, source[2 * i]),
-                       get<uint32_t>(warp, source[2 * i + 1]),
-                       a + i * PerCore * TileRows);
-  source += 2 * Cores;
-#pragma unroll
-  for (unsigned i = 0; i < Cores; ++i)
-    widenCore<Type>(rowOf(warp, source[i]), b + i * PerCore, K);
-  source += Cores;
-  loadAccumulators<float>(warp, source, false, d);
-  multiply<float>(a, b, K, 8, K, d);
-  canonicalizeTile(d, 8);
-  storeAccumulators<float>(warp, operands, false, d);
-  countProducts(
-      warp, K * 128,
-      countUseful<Type, Cores>(warp, operands + 4, operands + 4 + 2 * Cores));
   return true;
 }
 
@@ -202,6 +138,97 @@ bool multiplyBits(Warp &warp, const Inst &inst, uint32_t) {
   return true;
 }
 
+namespace {
+
+struct TypeName {
+  const char *name;
+  TensorType type;
+  const char *group;
+};
+const TypeName typeNames[] = {
+    {"f16", F16, "f16"},   {"bf16", BF16, "bf16"}, {"tf32", TF32, "tf32"},
+    {"e4m3", E4M3, "fp8"}, {"e5m2", E5M2, "fp8"},  {"s8", S8, "int8"},
+    {"u8", U8, "int8"},    {"s4", S4, "int4"},     {"u4", U4, "int4"},
+    {"b1", S8, "b1"},      {"f64", S8, "f64"},
+};
+
+} // namespace
+
+bool takeFactorType(InstDecoder &d, TensorType &type, std::string &group) {
+  for (const TypeName &entry : typeNames)
+    if (d.take(entry.name)) {
+      type = entry.type;
+      group = entry.group;
+      return true;
+    }
+  return d.unsupported("type '." + d.peek() + "' of a factor");
+}
+
+namespace {
+
+/// Nonzero elements of 8 rows of a core matrix of f16, bf16 or tf32, by k.
+template <TensorType Type>
+ROPEWALK_INLINE auto countCore(const std::byte *top, const std::byte *bottom) {
+  using Element = std::conditional_t<Type == TF32, uint32_t, uint16_t>;
+  constexpr unsigned Count = CoreBytes / sizeof(Element);
+  using Core = Element __attribute__((ext_vector_type(Count)));
+  // Without the sign and what is cut off.
+  constexpr Element magnitude = Type == TF32 ? 0x7fffe000 : 0x7fff;
+  auto nonzero = [](const std::byte *row) {
+    Core core;
+    std::memcpy(&core, row, sizeof core);
+    return (core & magnitude) != Element(0) ? Core(1) : Core(0);
+  };
+  Core counts = nonzero(top);
+  if (bottom)
+    counts += nonzero(bottom);
+  using Half = Element __attribute__((ext_vector_type(Count / 2)));
+  using Quarter = Element __attribute__((ext_vector_type(Count / 4)));
+  Half half = counts.lo + counts.hi;
+  Quarter quarter = half.lo + half.hi;
+  return quarter.lo + quarter.hi;
+}
+
+/// The multiply-adds of A and B, core matrices in registers, whose factors are
+/// both nonzero.
+template <TensorType Type, unsigned Cores>
+ROPEWALK_INLINE uint64_t countUseful(const Warp &warp, const Ref *a,
+                                     const Ref *b) {
+  decltype(countCore<Type>(nullptr, nullptr)) sum = 0;
+#pragma unroll
+  for (unsigned i = 0; i < Cores; ++i)
+    sum += countCore<Type>(rowOf(warp, a[2 * i]), rowOf(warp, a[2 * i + 1])) *
+           countCore<Type>(rowOf(warp, b[i]), nullptr);
+  return __builtin_reduce_add(sum);
+}
+
+/// The common types, 16 rows, f32 accumulators.
+template <TensorType Type, unsigned Cores>
+bool multiplyFloat(Warp &warp, const Inst &inst, uint32_t) {
+  constexpr unsigned PerCore = coreElements(Type), K = Cores * PerCore;
+  const Ref *operands = operandsOf(warp, inst);
+  alignas(64) float a[K * TileRows], b[8 * K], d[8 * TileRows];
+  const Ref *source = operands + 4;
+#pragma unroll
+  for (unsigned i = 0; i < Cores; ++i)
+    widenColumns<Type>(get<uint32_t>(warp, source[2 * i]),
+                       get<uint32_t>(warp, source[2 * i + 1]),
+                       a + i * PerCore * TileRows);
+  source += 2 * Cores;
+#pragma unroll
+  for (unsigned i = 0; i < Cores; ++i)
+    widenCore<Type>(rowOf(warp, source[i]), b + i * PerCore, K);
+  source += Cores;
+  loadAccumulators<float>(warp, source, false, d);
+  multiply<float>(a, b, K, 8, K, d);
+  canonicalizeTile(d, 8);
+  storeAccumulators<float>(warp, operands, false, d);
+  countProducts(
+      warp, K * 128,
+      countUseful<Type, Cores>(warp, operands + 4, operands + 4 + 2 * Cores));
+  return true;
+}
+
 struct Form {
   const char *shape;
   const char *a; ///< Class of the types of A and B.
@@ -221,28 +248,6 @@ const Form forms[] = {
     {"m16n8k4", "f64", false, 1},   {"m16n8k8", "f64", false, 2},
     {"m16n8k16", "f64", false, 4},
 };
-
-struct TypeName {
-  const char *name;
-  TensorType type;
-  const char *group;
-};
-const TypeName typeNames[] = {
-    {"f16", F16, "f16"},   {"bf16", BF16, "bf16"}, {"tf32", TF32, "tf32"},
-    {"e4m3", E4M3, "fp8"}, {"e5m2", E5M2, "fp8"},  {"s8", S8, "int8"},
-    {"u8", U8, "int8"},    {"s4", S4, "int4"},     {"u4", U4, "int4"},
-    {"b1", S8, "b1"},      {"f64", S8, "f64"},
-};
-
-bool takeFactor(InstDecoder &d, TensorType &type, std::string &group) {
-  for (const TypeName &entry : typeNames)
-    if (d.take(entry.name)) {
-      type = entry.type;
-      group = entry.group;
-      return true;
-    }
-  return d.unsupported("type '." + d.peek() + "' of a factor");
-}
 
 /// Registers of D, A, B, C.
 bool decodeOperands(InstDecoder &d, Inst &inst, const MatrixShape &shape,
@@ -291,7 +296,7 @@ bool decodeMma(InstDecoder &d, Inst &inst) {
     return d.unsupported("type '." + d.peek() + "' of D");
   MatrixShape shape;
   std::string group, groupB;
-  if (!takeFactor(d, shape.a, group) || !takeFactor(d, shape.b, groupB))
+  if (!takeFactorType(d, shape.a, group) || !takeFactorType(d, shape.b, groupB))
     return false;
   if (group != groupB ||
       (group.find("int") == group.npos && group != "fp8" && shape.a != shape.b))
@@ -347,7 +352,10 @@ bool decodeMma(InstDecoder &d, Inst &inst) {
 
 } // namespace
 
-void addMmaOpcodes(OpcodeTable &table) { table["mma"] = &decodeMma; }
+void addMmaOpcodes(OpcodeTable &table) {
+  table["mma"] = &decodeMma;
+  table["wmma"] = &decodeWmma;
+}
 
 } // namespace ropewalk::emulator::ROPEWALK_EMULATOR_ISA
 
