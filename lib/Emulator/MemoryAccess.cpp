@@ -62,6 +62,21 @@ bool checkAlignment(const Request &r, Space space) {
                 "address is not a multiple of " + std::to_string(r.bytes));
 }
 
+/// Whether one of 1, 2, 4, 8 or 16 bytes is 0.
+ROPEWALK_INLINE bool hasZero(const uint8_t *first, uint32_t bytes) {
+  if (bytes < 8) {
+    uint32_t unset = 0;
+    for (uint32_t i = 0; i < bytes; ++i)
+      unset |= first[i] == 0;
+    return unset;
+  }
+  uint64_t low, high;
+  std::memcpy(&low, first, 8);
+  std::memcpy(&high, first + bytes - 8, 8);
+  constexpr uint64_t ones = 0x0101010101010101;
+  return (((low - ones) & ~low) | ((high - ones) & ~high)) & ones << 7;
+}
+
 /// The first lane whose bytes are not all set in `valid`, or 32.
 unsigned findInvalid(const Request &r, const uint8_t *valid, uint64_t base) {
   if (r.isContiguous || r.isUniform()) {
@@ -72,10 +87,7 @@ unsigned findInvalid(const Request &r, const uint8_t *valid, uint64_t base) {
   for (uint32_t rest = r.mask; rest; rest &= rest - 1) {
     unsigned lane = std::countr_zero(rest);
     const uint8_t *first = valid + (r.at(lane) - base);
-    uint32_t unset = 0;
-    for (uint32_t i = 0; i < r.bytes; ++i)
-      unset |= first[i] == 0;
-    if (unset)
+    if (hasZero(first, r.bytes))
       return lane;
   }
   return 32;
@@ -217,11 +229,27 @@ uint32_t countBank(const Request &r, unsigned first, unsigned last) {
   return most;
 }
 
+/// By lane, the bit of the aligned piece of 128 bytes that it accesses; 0 for
+/// lanes that do not take part. Lanes with different bits share no bank.
+Vec<uint32_t> bankBits(const Request &r) {
+  unsigned shift = unsigned(std::countr_zero(r.bytes));
+  Vec<uint32_t> piece =
+      __builtin_convertvector(r.address, Vec<uint32_t>) >> shift &
+      (uint32_t(128) >> shift) - 1;
+  return select<uint32_t>(r.mask, Vec<uint32_t>(1) << piece, Vec<uint32_t>(0));
+}
+
 void countShared(const Request &r) {
   Counters &counters = r.warp.block->worker.counters;
   unsigned phases = r.bytes <= 4 ? 1 : r.bytes / 4;
   unsigned width = 32 / phases;
   uint32_t transactions = 0, ideal = 0;
+  bool isSimple = r.isContiguous || r.isUniform();
+  alignas(64) uint32_t bits[32];
+  if (!isSimple && r.bytes >= 4) {
+    Vec<uint32_t> all = bankBits(r);
+    std::memcpy(bits, &all, sizeof bits);
+  }
   for (unsigned phase = 0; phase < phases; ++phase) {
     uint32_t lanes =
         phases == 1 ? r.mask
@@ -229,7 +257,11 @@ void countShared(const Request &r) {
     if (!lanes)
       continue;
     ++ideal;
-    if (r.isContiguous || r.isUniform())
+    uint32_t banks = 0;
+    if (!isSimple && r.bytes >= 4)
+      for (unsigned lane = 0; lane < width; ++lane)
+        banks |= bits[phase * width + lane];
+    if (isSimple || std::popcount(banks) == std::popcount(lanes))
       ++transactions;
     else
       transactions += countBank(r, phase * width, (phase + 1) * width);
@@ -292,11 +324,16 @@ bool checkRaces(const Request &r) {
       recordWords(shared, warp, uint32_t(r.low) / 4, r.bytes / 4 * 32, isWrite))
     return true;
   bool onlyFirst = r.isUniform();
+  // With a constant count the loops become vector instructions.
+  auto record = [&](uint32_t word) {
+    return r.bytes == 16  ? recordWords(shared, warp, word, 4, isWrite)
+           : r.bytes == 8 ? recordWords(shared, warp, word, 2, isWrite)
+                          : recordWords(shared, warp, word, 1, isWrite);
+  };
   for (uint32_t rest = r.mask; rest; rest &= rest - 1) {
     unsigned lane = std::countr_zero(rest);
     uint32_t address = uint32_t(r.at(lane));
-    if (!isWhole ||
-        !recordWords(shared, warp, address / 4, r.bytes / 4, isWrite)) {
+    if (!isWhole || !record(address / 4)) {
       int other = isWrite ? shared.write(warp, address, r.bytes, isStrong)
                           : shared.read(warp, address, r.bytes, isStrong);
       if (other >= 0) {
