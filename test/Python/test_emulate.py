@@ -543,6 +543,7 @@ def test_profile(em: SimpleNamespace) -> None:
     load, both = rows[line_of(text, "ld.global")], rows[line_of(text, "mul.wide.u32 %d8, %r1, 4;")]
     assert load["text"] == "ld.global.u32 %r2, [%d1];" and load["class"] == "global-load"
     assert (load["warps"], load["lanes"]) == (2, 64)
+    assert (load["global_requests"], load["global_sectors"]) == (2, 64)
     # Two instructions of one line add up.
     assert (both["warps"], both["lanes"], both["class"]) == (4, 128, "integer")
     assert [row["line"] for row in result.profile] == sorted(rows)
