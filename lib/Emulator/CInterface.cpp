@@ -266,9 +266,10 @@ int ropewalk_ptx_tensor_map(int type, uint32_t rank, uint64_t address,
   map.interleave = TensorMapInterleave(narrow(interleave));
   map.swizzle = TensorMapSwizzle(narrow(swizzle));
   map.fill = TensorMapFill(narrow(fill));
-  map.promotion = promotion == 0                   ? 0
-                  : promotion > 3 || promotion < 0 ? uint32_t(promotion)
-                                                   : uint32_t(32) << promotion;
+  // As counted by the driver: none, 64, 128 and 256 bytes.
+  static const uint32_t promotions[] = {0, 64, 128, 256};
+  bool isKnown = promotion >= 0 && promotion < 4;
+  map.promotion = isKnown ? promotions[promotion] : ~uint32_t(0);
   std::byte bytes[TensorMapBytes];
   if (std::string reason = encode(map, bytes); !reason.empty())
     return fail(reason);
