@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
+import functools
 import json
 import operator
 import struct
@@ -207,6 +208,27 @@ class _Arguments:
         return result
 
 
+class _Module:
+    """A loaded module. It never changes, so that launches share it."""
+
+    def __init__(self, text: bytes, chip: str | None) -> None:
+        self.handle = ctypes.c_void_p()
+        self._library = _emulator.library()
+        _emulator.call(
+            *("ropewalk_ptx_load", text, len(text), None if chip is None else chip.encode()),
+            ctypes.byref(self.handle),
+        )
+        self.entries = json.loads(self._library.ropewalk_ptx_describe(self.handle).decode(errors="replace"))["entries"]
+
+    def __del__(self) -> None:
+        if self.handle:
+            self._library.ropewalk_ptx_unload(self.handle)
+
+
+# Loops over sizes and seeds launch one text again and again.
+_load = functools.lru_cache(maxsize=8)(_Module)
+
+
 def _choose(entries: list[dict[str, Any]], entry: str | None) -> int:
     names = [each["name"] for each in entries]
     if entry is None:
@@ -314,15 +336,11 @@ def emulate(
         options["instruction_budget"] = _count(instruction_budget, "instruction_budget")
 
     lib = _emulator.library()
-    module, device = ctypes.c_void_p(), None
+    module = _load(text, chip)
+    index = _choose(module.entries, entry)
+    arguments = _Arguments(module.entries[index], args)
+    device = ctypes.c_void_p(lib.ropewalk_ptx_device_create())
     try:
-        _emulator.call(
-            "ropewalk_ptx_load", text, len(text), None if chip is None else chip.encode(), ctypes.byref(module)
-        )
-        entries = json.loads(lib.ropewalk_ptx_describe(module).decode(errors="replace"))["entries"]
-        index = _choose(entries, entry)
-        arguments = _Arguments(entries[index], args)
-        device = ctypes.c_void_p(lib.ropewalk_ptx_device_create())
         buffers = Buffers(device, arguments.arrays())
         values = arguments.encode(device, buffers)
 
@@ -331,7 +349,7 @@ def emulate(
             sizes = (ctypes.c_size_t * len(values))(*map(len, values))
             out = ctypes.c_char_p()
             status = lib.ropewalk_ptx_launch(
-                *(device, module, index, *extents, shared, pointers, sizes, len(values)),
+                *(device, module.handle, index, *extents, shared, pointers, sizes, len(values)),
                 *(json.dumps(options).encode(), _PROFILE if profile else 0, ctypes.byref(out)),
             )
             if status not in (0, 1):
@@ -342,12 +360,10 @@ def emulate(
         if status:
             address = outcome["address"]
             raise EmulationError(outcome, None if address is None else arguments.name_of(buffers.find(address)))
-        _refuse_changes(buffers, arguments, entries[index]["name"])
+        _refuse_changes(buffers, arguments, module.entries[index]["name"])
         buffers.copy_out()
     finally:
-        if device is not None:
-            lib.ropewalk_ptx_device_free(device)
-        lib.ropewalk_ptx_unload(module)
+        lib.ropewalk_ptx_device_free(device)
     return EmulationResult(outcome["counters"], outcome.get("profile", {}).get("lines", []), outcome["text"])
 
 
