@@ -107,7 +107,9 @@ def _number_bytes(value: float, parameter: dict[str, Any], name: str) -> bytes:
             f"{name}: the parameter has {size} bytes of type {kind}; give bytes of that size, not {value!r}"
         )
     if isinstance(value, float):
-        raise TypeError(f"{name}: the parameter is of type {kind}; expected an integer or a NumPy scalar, got {value!r}")
+        raise TypeError(
+            f"{name}: the parameter is of type {kind}; expected an integer or a NumPy scalar, got {value!r}"
+        )
     low = 0 if kind[0] == "u" else -(1 << (_BITS[kind] - 1))
     high = (1 << (_BITS[kind] - (kind[0] == "s"))) - 1
     if not low <= value <= high:
@@ -323,7 +325,8 @@ def emulate(
         raise TypeError(f"entry: expected a name or None, got {entry!r}")
     if chip is not None and not isinstance(chip, str):
         raise TypeError(f"chip: expected a name or None, got {chip!r}")
-    extents = (_extents(grid, "grid"), _extents(block, "block"), None if cluster is None else _extents(cluster, "cluster"))
+    extents = [_extents(grid, "grid"), _extents(block, "block")]
+    extents.append(None if cluster is None else _extents(cluster, "cluster"))
     shared = _count(shared, "shared")
     options: dict[str, Any] = {
         "threads": _count(threads, "threads"),
@@ -385,7 +388,5 @@ def _refuse_changes(buffers: Buffers, arguments: _Arguments, kernel: str) -> Non
     array, byte = changed
     name = arguments.name_of(array)
     detail = f"the kernel changed element {byte // array.itemsize} of the read-only array {name!r}"
-    raise EmulationError(
-        {"kind": "read-only-write", "kernel": kernel, "detail": detail, "text": f"read-only-write: kernel {kernel!r}: {detail}"},
-        name,
-    )
+    text = f"read-only-write: kernel {kernel!r}: {detail}"
+    raise EmulationError({"kind": "read-only-write", "kernel": kernel, "detail": detail, "text": text}, name)
