@@ -353,14 +353,16 @@ int benchMain(int argc, char **argv) {
                          ? options.launch.threads
                          : std::max(1u, std::thread::hardware_concurrency());
   std::vector<Measurement> all;
+  int status = 0;
   for (const Case &c :
        {matmulCase(), softmaxCase(), attentionCase(2, 512, false),
         attentionCase(14, 2048, true), wgmmaCase()}) {
     Measurement m;
     if (std::string reason = measure(c, options, m); !reason.empty())
-      return fail(c.name + ": " + reason, 1);
-    all.push_back(m);
+      status = fail(c.name + ": " + reason, 1);
+    else
+      all.push_back(m);
   }
   print(all, options, threads);
-  return 0;
+  return status;
 }
