@@ -235,6 +235,10 @@ TEST_F(MatrixTest, BadAddresses) {
                       "@%p1 mov.u64 %d4, %d5;\n";
   expectFault(launch(written + mixed + load + "[%d4];", memory),
               ReportKind::OutOfBounds, "not in the block's shared memory", 3);
+  std::string local = ".local .align 16 .b8 l[16];\nmov.b64 %d4, l; "
+                      "cvta.local.u64 %d4, %d4;\n";
+  expectFault(launch(written + local + load + "[%d4];", memory),
+              ReportKind::OutOfBounds, "not in the block's shared memory", 0);
 }
 
 // Guards that rows are checked for marks and races as other accesses are.
