@@ -101,6 +101,8 @@ struct Flight {
 
   void read();
   void write();
+  /// Is no longer under way in shared memory, or only no longer reads it.
+  void leave(bool onlyReads);
   bool complete();
 };
 
@@ -108,9 +110,17 @@ void Flight::read() {
   if (isRead)
     return;
   isRead = true;
+  leave(true);
   for (size_t i = 0; i < copy.pieces.size(); ++i)
     if (sources[i])
       bytes.insert(bytes.end(), sources[i], sources[i] + copy.pieces[i].bytes);
+}
+
+void Flight::leave(bool onlyReads) {
+  for (const auto &block : copy.warp->block->cluster.blocks)
+    std::erase_if(block->flights, [&](const Block::Flight &flight) {
+      return flight.copy == this && (flight.reads || !onlyReads);
+    });
 }
 
 void Flight::write() {
@@ -139,10 +149,7 @@ bool Flight::complete() {
   Cluster &cluster = copy.warp->block->cluster;
   write();
   ++cluster.progress;
-  for (const auto &block : cluster.blocks)
-    std::erase_if(block->flights, [&](const Block::Flight &flight) {
-      return flight.copy == this;
-    });
+  leave(false);
   if (copy.completion == BulkCopy::OnGroup)
     return true;
   Past past;
@@ -170,12 +177,13 @@ std::byte *access(const Actor &actor, const BulkCopy::Place &place,
   return accessShared(actor, *place.block, place.address, bytes, isWrite);
 }
 
-void enter(const BulkCopy::Place &place, const Flight &flight) {
+void enter(const BulkCopy::Place &place, const Flight &flight, bool reads) {
   if (!place.block)
     return;
-  std::vector<Block::Flight> &list = place.block->flights;
-  if (list.empty() || list.back().copy != &flight)
-    list.push_back({&flight, flight.thread});
+  for (const Block::Flight &known : place.block->flights)
+    if (known.copy == &flight && known.reads == reads)
+      return;
+  place.block->flights.push_back({&flight, flight.thread, reads});
 }
 
 } // namespace
@@ -227,8 +235,8 @@ bool ropewalk::emulator::startBulkCopy(BulkCopy copy) {
   Cluster &cluster = c.warp->block->cluster;
   // The thread itself has to know of the barriers.
   for (const BulkCopy::Signal &signal : c.signals)
-    if (!accessMbarrier(flight->thread, *signal.barrier.block,
-                        signal.barrier.address))
+    if (!announceTransaction(flight->thread, *signal.barrier.block,
+                             signal.barrier.address))
       return false;
   if (c.completion == BulkCopy::OnMbarrier)
     flight->operation = cluster.ordering.beginOperation(*c.warp, c.lane);
@@ -249,8 +257,8 @@ bool ropewalk::emulator::startBulkCopy(BulkCopy copy) {
     flight->sources.push_back(source);
     flight->destinations.push_back(destination);
     if (!piece.isFill)
-      enter(piece.source, *flight);
-    enter(piece.destination, *flight);
+      enter(piece.source, *flight, true);
+    enter(piece.destination, *flight, false);
     c.warp->block->worker.counters.bulkBytes += piece.bytes;
   }
   ++c.warp->block->worker.counters.bulkCopies;

@@ -71,8 +71,12 @@ struct BulkCopy {
 /// false after a report.
 bool startBulkCopy(BulkCopy copy);
 
-/// Signals that `bytes` of a copy have arrived at the mbarrier (complete_tx).
-/// `past` is what a waiter then knows. False after a report by `actor`.
+/// Checks that the actor's lane may name the mbarrier, for a copy that will
+/// signal it. False after a report.
+bool announceTransaction(const Actor &actor, Block &owner, uint64_t address);
+/// Signals that `bytes` of an announced copy have arrived at the mbarrier
+/// (complete_tx). `past` is what a waiter then knows. False after a report by
+/// `actor`.
 bool completeTransaction(const Actor &actor, Block &owner, uint64_t address,
                          uint32_t bytes, const Past &past);
 

@@ -154,6 +154,7 @@ struct Block {
   struct Flight {
     const void *copy = nullptr;
     Actor actor;
+    bool reads = false;
   };
   std::vector<Flight> flights;
   uint64_t executed = 0;

@@ -219,7 +219,7 @@ bool ropewalk::emulator::invalidateMbarrier(const Actor &actor, Block &owner,
   Mbarrier *barrier = accessMbarrier(actor, owner, address);
   if (!barrier)
     return false;
-  if (barrier->tx)
+  if (barrier->tx || barrier->announced)
     return misuse(actor, address,
                   "invalidates " + initialized(*barrier) +
                       " while it is in use: it is in " + barrier->state());
@@ -261,6 +261,14 @@ bool ropewalk::emulator::addTransaction(const Actor &actor, Block &owner,
   return true;
 }
 
+bool ropewalk::emulator::announceTransaction(const Actor &actor, Block &owner,
+                                             uint64_t address) {
+  Mbarrier *barrier = accessMbarrier(actor, owner, address);
+  if (barrier)
+    ++barrier->announced;
+  return barrier;
+}
+
 bool ropewalk::emulator::completeTransaction(const Actor &actor, Block &owner,
                                              uint64_t address, uint32_t bytes,
                                              const Past &past) {
@@ -268,6 +276,7 @@ bool ropewalk::emulator::completeTransaction(const Actor &actor, Block &owner,
   if (!barrier ||
       !changeBytes(actor, owner, address, *barrier, -int64_t(bytes)))
     return false;
+  --barrier->announced;
   join(barrier->past[barrier->phase & 1], past);
   update(owner, *barrier);
   return true;

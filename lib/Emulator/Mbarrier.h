@@ -35,12 +35,13 @@ constexpr uint32_t MbarrierBytes = 8;
 
 struct Mbarrier {
   uint32_t offset = 0;
-  uint32_t expected = 0; ///< Arrivals of the next phase.
-  uint32_t total = 0;    ///< Arrivals of the current phase, for reports.
-  uint32_t pending = 0;  ///< Arrivals that are outstanding.
-  int32_t tx = 0;        ///< Bytes that are outstanding.
-  uint64_t phase = 0;    ///< Completed phases.
-  Past past[2];          ///< Of the current and the previous phase, by parity.
+  uint32_t expected = 0;  ///< Arrivals of the next phase.
+  uint32_t total = 0;     ///< Arrivals of the current phase, for reports.
+  uint32_t pending = 0;   ///< Arrivals that are outstanding.
+  int32_t tx = 0;         ///< Bytes that are outstanding.
+  uint32_t announced = 0; ///< Copies under way that will signal it.
+  uint64_t phase = 0;     ///< Completed phases.
+  Past past[2];           ///< Of the current and the previous phase, by parity.
 
   uint32_t initWarp = 0, initLane = 0;
   SourceLocation location; ///< Of the initialization.

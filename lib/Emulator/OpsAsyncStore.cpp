@@ -48,7 +48,7 @@ bool storeLane(Warp &warp, const Inst &inst, unsigned lane) {
     return warp.block->failAt(warp, inst, ReportKind::MbarrierMisuse, int(lane),
                               place.offset, "writes to an mbarrier object");
   Actor thread{&warp, &inst, lane};
-  if (!accessMbarrier(thread, *barrier.block, barrier.offset))
+  if (!announceTransaction(thread, *barrier.block, barrier.offset))
     return false;
   Cluster &cluster = warp.block->cluster;
   int32_t operation = cluster.ordering.beginOperation(warp, lane);
