@@ -6,7 +6,9 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Named barriers count warps, as the hardware does.
+// Named barriers count warps, as the hardware does. Every warp that comes
+// releases what it knows into the past of the barrier; those that wait take
+// that past as their clock.
 //
 //===----------------------------------------------------------------------===//
 
@@ -64,7 +66,7 @@ bool Block::arrive(Warp &warp, const Inst &inst, uint32_t mask) {
   Barrier &barrier = barriers[id];
   uint32_t bit = uint32_t(1) << warp.index;
   if (barrier.arrived == 0) {
-    barrier = Barrier();
+    barrier.clear();
     barrier.expected = threads / 32;
   } else if (barrier.expected != threads / 32) {
     return fail(warp, inst, ReportKind::BarrierDivergence, lane,
@@ -86,8 +88,8 @@ bool Block::arrive(Warp &warp, const Inst &inst, uint32_t mask) {
     barrier.trueCount += uint32_t(std::popcount(predicate & mask));
     barrier.laneCount += uint32_t(std::popcount(mask));
   }
+  cluster.ordering.release(warp, mask, barrier.past);
   if (inst.data & BarrierArrive) {
-    shared.release(warp.index, barrier.joined);
     advance(warp);
   } else {
     barrier.waiting |= bit;
@@ -113,7 +115,7 @@ void Block::updateBarrier(Barrier &barrier) {
       expected += warp.state != Warp::Done;
   if (uint32_t(std::popcount(barrier.arrived)) < expected)
     return;
-  shared.synchronize(barrier.waiting, barrier.joined);
+  cluster.ordering.completeBarrier(*this, barrier.waiting, barrier.past);
   for (uint32_t rest = barrier.waiting; rest; rest &= rest - 1) {
     Warp &warp = warps[lowest(rest)];
     const Split &split = warp.splits[warp.current];
@@ -133,7 +135,7 @@ void Block::updateBarrier(Barrier &barrier) {
     warp.state = Warp::Ready;
     advance(warp);
   }
-  barrier = Barrier();
+  barrier.clear();
 }
 
 void Block::updateBarriers() {

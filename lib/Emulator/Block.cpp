@@ -37,7 +37,7 @@ void Block::start(Dim3 place) {
   size_t rowBytes = (size_t(program.registerBytes) + 63) / 64 * 64;
   registers.assign(rowBytes * warpCount + 64, std::byte(0));
   uintptr_t first = (reinterpret_cast<uintptr_t>(registers.data()) + 63) & ~63;
-  shared.reset(launch.sharedBytes, warpCount, launch.options.checkRaces,
+  shared.reset(launch.sharedBytes, cluster.ordering, launch.options.checkRaces,
                launch.options.checkUninitializedMemory);
   local.assign(size_t(launch.kernel->info.localBytes) * warpCount * 32,
                std::byte(0));
@@ -66,7 +66,8 @@ void Block::start(Dim3 place) {
     std::fill(std::begin(warp.clusterWaits), std::end(warp.clusterWaits), 0);
     setSpecials(warp);
   }
-  std::fill(std::begin(barriers), std::end(barriers), Barrier());
+  for (Barrier &barrier : barriers)
+    barrier.clear();
   mbarriers.clear();
   flights.clear();
   executed = 0;

@@ -81,7 +81,12 @@ struct Barrier {
   uint32_t arrived = 0;  ///< Warps, a bit each; 0 while nobody is there.
   uint32_t waiting = 0;  ///< Those that wait.
   uint32_t trueCount = 0, laneCount = 0; ///< Of a reduction.
-  uint32_t joined[MaxWarps] = {};        ///< Past of those that do not wait.
+  Past past;                             ///< Of all that have come.
+
+  void clear() {
+    expected = arrived = waiting = trueCount = laneCount = 0;
+    past.clear();
+  }
 };
 
 /// Everything that is the same for all blocks of a launch.

@@ -13,6 +13,7 @@
 
 #include "MemoryAccess.h"
 #include "Cluster.h"
+#include "ShadowLoops.h"
 
 namespace ropewalk::emulator::ROPEWALK_EMULATOR_ISA {
 
@@ -26,13 +27,18 @@ struct Request {
   uint32_t mask;
   AccessKind kind;
   uint32_t bytes;
+  ValueReader values;
   Addresses address;
-  uint64_t low, high; ///< Least and greatest address.
-  bool isContiguous;
+  uint64_t low = 0, high = 0; ///< Least and greatest address.
+  bool isContiguous = false;
 
   bool isUniform() const { return low == high; }
   bool isStrong() const {
     return inst.data & MemoryStrong || kind == AccessKind::Atomic;
+  }
+  Scope scope() const {
+    uint32_t scope = inst.data >> MemoryScopeShift & 3;
+    return !isStrong() ? Scope::Weak : scope ? Scope(scope) : Scope::Device;
   }
   uint64_t at(unsigned lane) const {
     return reinterpret_cast<const uint64_t *>(&address)[lane];
@@ -281,78 +287,79 @@ void countShared(const Request &r) {
   }
 }
 
-/// Whole words, nothing that could race: records the access and returns true.
-/// Otherwise changes nothing or only what the slow path repeats.
-ROPEWALK_INLINE bool recordWords(SharedMemory &shared, uint32_t warp,
-                                 uint32_t word, uint32_t count, bool isWrite) {
-  const uint32_t settled = shared.settled[warp] << 8;
-  const uint32_t self = warp + 1, bit = uint32_t(1) << warp;
-  const uint32_t now = shared.now;
-  uint32_t bad = 0;
-  uint32_t *writer = shared.writer.data() + word;
-  uint32_t *readers = shared.readers.data() + word;
-  uint32_t *readTime = shared.readTime.data() + word;
-  for (uint32_t i = 0; i < count; ++i)
-    bad |= uint32_t(writer[i] >= settled) & uint32_t((writer[i] & 127) != self);
-  if (isWrite)
-    for (uint32_t i = 0; i < count; ++i)
-      bad |= uint32_t(readTime[i] >= shared.settled[warp]) &
-             uint32_t((readers[i] & ~bit) != 0);
-  if (bad)
+/// Whether all lanes store the same bytes.
+bool storesSame(const Request &r) {
+  if (std::has_single_bit(r.mask))
+    return true;
+  if (!r.values)
     return false;
-  if (isWrite) {
-    for (uint32_t i = 0; i < count; ++i)
-      writer[i] = now << 8 | self;
-    std::memset(shared.writtenBytes.data() + word, 15, count);
-  } else {
-    for (uint32_t i = 0; i < count; ++i)
-      readers[i] = (readTime[i] == now ? readers[i] : 0) | bit;
-    for (uint32_t i = 0; i < count; ++i)
-      readTime[i] = now;
-    std::memset(shared.readBytes.data() + word, 15, count);
+  std::byte first[16], other[16];
+  r.values(r.warp, r.inst, std::countr_zero(r.mask), first);
+  for (uint32_t rest = r.mask & (r.mask - 1); rest; rest &= rest - 1) {
+    r.values(r.warp, r.inst, std::countr_zero(rest), other);
+    if (std::memcmp(first, other, r.bytes))
+      return false;
   }
   return true;
 }
 
-bool checkRaces(const Request &r) {
-  SharedMemory &shared = r.warp.block->shared;
-  uint32_t warp = r.warp.index;
-  bool isWrite = r.kind != AccessKind::Load;
-  bool isStrong = r.isStrong();
-  bool isWhole = r.bytes % 4 == 0 && !isStrong;
-  if (isWhole && r.isContiguous &&
-      recordWords(shared, warp, uint32_t(r.low) / 4, r.bytes / 4 * 32, isWrite))
+/// The access of one lane that the loops could not settle. Stores of the lanes
+/// before `lane`, from `stored` on, are carried out first: they count as what
+/// is there.
+bool checkLane(const Request &r, Block &owner, unsigned lane,
+               unsigned &stored) {
+  std::byte values[16];
+  Actor actor{&r.warp, &r.inst, lane};
+  actor.scope = r.scope();
+  Accessor a(actor, r.warp.block->cluster.ordering, r.kind != AccessKind::Load);
+  if (r.values) {
+    for (; stored < lane; ++stored)
+      if (r.mask >> stored & 1) {
+        r.values(r.warp, r.inst, stored, values);
+        std::memcpy(owner.shared.data.data() + r.at(stored), values, r.bytes);
+      }
+    r.values(r.warp, r.inst, lane, values);
+    a.values = values;
+  }
+  Conflict conflict;
+  return owner.shared.access(a, uint32_t(r.at(lane)), r.bytes, conflict) ||
+         reportConflict(a, Space::Shared, conflict);
+}
+
+bool checkRaces(const Request &r, Block &owner) {
+  SharedMemory &shared = owner.shared;
+  Ordering &ordering = r.warp.block->cluster.ordering;
+  const bool isWrite = r.kind != AccessKind::Load, isStrong = r.isStrong();
+  if (r.bytes >> shared.shift == 0)
+    shared.refine(r.bytes);
+  ordering.touch(r.warp, r.mask);
+  shared.hasVisitors |= r.warp.block != &owner;
+  const View &view = ordering.view(r.warp);
+  WarpAccess a(shared, view, tagOf(view.plane, r.scope(), r.inst), isWrite,
+               isStrong);
+  bool isFast = !isStrong || !shared.hasVisitors;
+  unsigned shift = std::countr_zero(r.bytes) - shared.shift;
+  if (isFast && r.isContiguous &&
+      recordRun(a, uint32_t(r.low) >> shared.shift, shift))
     return true;
-  bool onlyFirst = r.isUniform();
-  // With a constant count the loops become vector instructions.
-  auto record = [&](uint32_t word) {
-    return r.bytes == 16  ? recordWords(shared, warp, word, 4, isWrite)
-           : r.bytes == 8 ? recordWords(shared, warp, word, 2, isWrite)
-                          : recordWords(shared, warp, word, 1, isWrite);
-  };
+  uint32_t count = uint32_t(1) << shift;
+  if (isFast && r.isUniform() && (!isWrite || isStrong || storesSame(r)) &&
+      recordCells(a, uint32_t(r.low) >> shared.shift, count, r.mask))
+    return true;
+  unsigned stored = 0;
   for (uint32_t rest = r.mask; rest; rest &= rest - 1) {
     unsigned lane = std::countr_zero(rest);
-    uint32_t address = uint32_t(r.at(lane));
-    if (!isWhole || !record(address / 4)) {
-      int other = isWrite ? shared.write(warp, address, r.bytes, isStrong)
-                          : shared.read(warp, address, r.bytes, isStrong);
-      if (other >= 0) {
-        r.warp.block->report.other = {
-            int64_t(r.warp.block->index), other, -1, {}};
-        return report(r, ReportKind::SharedRace, lane, Space::Shared,
-                      "races with an access of warp " + std::to_string(other) +
-                          " that no barrier separates from it");
-      }
-    }
-    if (onlyFirst)
-      break;
+    if (isFast && recordCells(a, uint32_t(r.at(lane)) >> shared.shift, count,
+                              uint32_t(1) << lane))
+      continue;
+    if (!checkLane(r, owner, lane, stored))
+      return false;
   }
   return true;
 }
 
-bool resolveShared(Request &r, Access &access) {
-  Block &block = *r.warp.block;
-  SharedMemory &shared = block.shared;
+bool resolveShared(Request &r, Access &access, Block &owner) {
+  SharedMemory &shared = owner.shared;
   if (r.low + r.bytes > shared.size || r.high + r.bytes > shared.size ||
       r.high >= WindowBytes) [[unlikely]] {
     for (uint32_t rest = r.mask; rest; rest &= rest - 1) {
@@ -366,10 +373,10 @@ bool resolveShared(Request &r, Access &access) {
   }
   if (!checkAlignment(r, Space::Shared))
     return false;
-  if (block.touchesMbarrier(r.low, r.high - r.low + r.bytes)) [[unlikely]]
+  if (owner.touchesMbarrier(r.low, r.high - r.low + r.bytes)) [[unlikely]]
     for (uint32_t rest = r.mask; rest; rest &= rest - 1) {
       unsigned lane = std::countr_zero(rest);
-      if (block.touchesMbarrier(r.at(lane), r.bytes))
+      if (owner.touchesMbarrier(r.at(lane), r.bytes))
         return report(r, ReportKind::MbarrierMisuse, lane, Space::Shared,
                       "there is an mbarrier object");
     }
@@ -383,7 +390,7 @@ bool resolveShared(Request &r, Access &access) {
     if (r.kind != AccessKind::Load)
       markValid(r, shared.valid.data(), 0);
   }
-  if (shared.checksRaces && !checkRaces(r))
+  if (shared.checksRaces && !checkRaces(r, owner))
     return false;
   countShared(r);
   Addresses host = r.address + reinterpret_cast<uint64_t>(shared.data.data());
@@ -456,7 +463,7 @@ bool resolveIn(Request &r, Space space, Access &access) {
   case Space::Global:
     return resolveGlobal(r, access);
   case Space::Shared:
-    return resolveShared(r, access);
+    return resolveShared(r, access, *r.warp.block);
   default:
     return resolveSmall(r, space, access);
   }
@@ -472,7 +479,7 @@ Space spaceOf(uint64_t address) {
 } // namespace
 
 bool resolve(Warp &warp, const Inst &inst, uint32_t mask, AccessKind kind,
-             uint32_t bytes, Access &access) {
+             uint32_t bytes, Access &access, ValueReader values) {
   if (kind != AccessKind::Load)
     ++warp.block->cluster.progress;
   Addresses address;
@@ -481,7 +488,7 @@ bool resolve(Warp &warp, const Inst &inst, uint32_t mask, AccessKind kind,
         get<uint32_t>(warp, inst.op[0]) + uint32_t(inst.offset), Addresses);
   else
     address = get<uint64_t>(warp, inst.op[0]) + uint64_t(inst.offset);
-  Request r{warp, inst, mask, kind, bytes, address, 0, 0, false};
+  Request r{warp, inst, mask, kind, bytes, values, address};
   finishRequest(r);
   Space space = Space(inst.data >> MemorySpaceShift & 15);
   if (space != Space::Generic)
@@ -501,7 +508,7 @@ bool resolve(Warp &warp, const Inst &inst, uint32_t mask, AccessKind kind,
       if (spaceOf(r.at(lane)) == space)
         group |= uint32_t(1) << lane;
     });
-    Request part{warp, inst, group, kind, bytes, r.address, 0, 0, false};
+    Request part{warp, inst, group, kind, bytes, values, r.address};
     part.address -= windowOf(space);
     finishRequest(part);
     Access partial;

@@ -26,6 +26,7 @@ enum MemoryFlags : uint32_t {
   MemorySigned = 2,     ///< Loads extend the sign.
   MemoryNarrowBase = 4, ///< The base is a 32-bit register.
   MemorySpaceShift = 8,
+  MemoryScopeShift = 12, ///< Of a strong access; 0 stands for the widest.
   MemoryBytesShift = 16, ///< Bytes of one element.
 };
 
@@ -37,9 +38,14 @@ struct Access {
   bool isUniform = false; ///< All lanes have one address.
 };
 
+/// Writes what a lane stores to `out`.
+using ValueReader = void (*)(Warp &warp, const Inst &inst, unsigned lane,
+                             std::byte *out);
+
 /// Checks the access of `bytes` (1 to 16) a lane. Returns false after a report.
+/// With `values`, lanes that store the same bytes do not race with each other.
 bool resolve(Warp &warp, const Inst &inst, uint32_t mask, AccessKind kind,
-             uint32_t bytes, Access &access);
+             uint32_t bytes, Access &access, ValueReader values = nullptr);
 
 } // namespace ropewalk::emulator::ROPEWALK_EMULATOR_ISA
 

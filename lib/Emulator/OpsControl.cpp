@@ -12,6 +12,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Cluster.h"
 #include "LaneWise.h"
 
 namespace ropewalk::emulator::ROPEWALK_EMULATOR_ISA {
@@ -58,10 +59,15 @@ bool decodeTrap(InstDecoder &d, Inst &inst) {
   return d.finish(0);
 }
 
+bool synchronizeWarp(Warp &warp, const Inst &, uint32_t mask) {
+  warp.block->cluster.ordering.synchronizeWarp(warp, mask);
+  return true;
+}
+
 bool decodeWarpBarrier(InstDecoder &d, Inst &inst) {
   inst.kind = InstKind::WarpSync;
   inst.cls = InstClass::Barrier;
-  inst.handler = &nothing;
+  inst.handler = &synchronizeWarp;
   inst.data = 1; // Lanes may wait at different instructions.
   if (!d.take("sync"))
     return d.fail("expected '.sync'");

@@ -81,11 +81,21 @@ bool loadWide(Warp &warp, const Inst &inst, uint32_t mask) {
   return true;
 }
 
+void storedValue(Warp &warp, const Inst &inst, unsigned lane, std::byte *out) {
+  uint32_t size = inst.data >> MemoryBytesShift;
+  for (unsigned part = 0; part < inst.count; ++part) {
+    // A constant has a row of its own size.
+    uint32_t width = inst.list[part].bank ? size : inst.op[1].offset;
+    std::memcpy(out + part * size,
+                lanes<std::byte>(warp, inst.list[part]) + lane * width, size);
+  }
+}
+
 template <class T> bool storeRows(Warp &warp, const Inst &inst, uint32_t mask) {
   Access access;
   unsigned count = inst.count;
   if (!resolve(warp, inst, mask, AccessKind::Store, uint32_t(sizeof(T)) * count,
-               access))
+               access, &storedValue))
     return false;
   if (access.isContiguous && count == 1) {
     Vec<T> value = get<T>(warp, inst.list[0]);
@@ -104,7 +114,8 @@ template <class T> bool storeRows(Warp &warp, const Inst &inst, uint32_t mask) {
 bool storeWide(Warp &warp, const Inst &inst, uint32_t mask) {
   Access access;
   uint32_t size = inst.data >> MemoryBytesShift;
-  if (!resolve(warp, inst, mask, AccessKind::Store, size * inst.count, access))
+  if (!resolve(warp, inst, mask, AccessKind::Store, size * inst.count, access,
+               &storedValue))
     return false;
   for (unsigned part = 0; part < inst.count; ++part) {
     // A constant has a row of its own size.

@@ -19,6 +19,19 @@
 // generic proxy and also visible to the async proxy. A proxy fence copies the
 // first half into the second.
 //
+// There is one count of time for a cluster. It advances at each release and the
+// like; a warp records its accesses at the time of its own last such event, its
+// epoch. Time never runs backwards while a host thread runs one cluster after
+// the other, so that records of earlier clusters are older than the start of
+// the present one and count as known to all.
+//
+// Lanes of a warp that know the same form a group and share a clock, which
+// groups of other warps share too after a barrier of the block. What a group
+// knows of the lanes of its own warp stands in the group, as bar.warp.sync
+// changes only that; what a lane knows of its own egos stands beside. 32
+// agents, those of one ego of one warp, are a plane; an operation is a plane of
+// its own.
+//
 //===----------------------------------------------------------------------===//
 
 #ifndef ROPEWALK_LIB_EMULATOR_ORDERING_H
@@ -26,6 +39,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 namespace ropewalk::emulator {
@@ -45,15 +59,23 @@ enum class Ego : uint8_t {
   Matrix,   ///< Its wgmma, for the whole warp (lane 0); async proxy.
   Count
 };
+constexpr unsigned EgoCount = unsigned(Ego::Count);
+
+/// Threads that a strong access synchronizes with. Weak accesses have none.
+enum class Scope : uint8_t { Weak, Block, Cluster, Device };
 
 /// The past of some threads, as a barrier hands it on.
 struct Past {
   std::vector<Time> known, fenced; ///< By agent; empty for no past.
+  /// The clock that a release has added to it last (0 for none), so that
+  /// threads which share a clock add it once.
+  uint64_t base = 0;
 
   bool isEmpty() const { return known.empty(); }
   void clear() {
     known.clear();
     fenced.clear();
+    base = 0;
   }
 };
 
@@ -68,17 +90,37 @@ struct Actor {
   int32_t operation = -1;
   /// An atomic access: no race with other ones (cp.reduce.async.bulk).
   bool isAtomic = false;
+  /// A strong access other than an atomic one.
+  Scope scope = Scope::Weak;
+};
+
+/// What the lanes of a warp know, in the form that checks of many words at a
+/// time need. Everything in it is a lower bound for all lanes.
+struct View {
+  Time floor = 0;     ///< Everything earlier is known.
+  Time leastOwn = 0;  ///< Everything earlier of the warp's own lanes is known.
+  Time epoch = 0;     ///< Time of the warp's accesses.
+  uint32_t plane = 0; ///< Of the warp's threads.
+  uint32_t touched = 0; ///< Lanes that have made an access.
+  /// By plane; of its touched agents the earliest time that is not known.
+  const Time *least = nullptr;
 };
 
 /// The clocks of a cluster's threads. Lanes are masks of the warp's lanes.
 class Ordering {
 public:
+  Ordering();
+  ~Ordering();
+
   /// Forgets everything. `threads` counts all lanes of the cluster's warps;
   /// `egos` has a bit for each Ego that the program uses.
   void reset(uint32_t threads, uint32_t egos, bool checks);
 
   void release(Warp &warp, uint32_t lanes, Past &past);
   void acquire(Warp &warp, uint32_t lanes, const Past &past);
+  /// All live lanes of the block's `warps` (a bit each) have released into
+  /// `past` and done nothing since: they acquire it. Clears `past`.
+  void completeBarrier(Block &block, uint32_t warps, Past &past);
   /// bar.warp.sync.
   void synchronizeWarp(Warp &warp, uint32_t lanes);
   /// fence.proxy.async.
@@ -95,10 +137,82 @@ public:
   void releaseEgo(Warp &warp, unsigned lane, Ego ego, Past &past);
 
   /// An operation that completes on an mbarrier: an agent that knows what the
-  /// issuing lane knows.
+  /// issuing lane knows. Of very many at a time, some share an agent.
   int32_t beginOperation(Warp &warp, unsigned lane);
   /// The operation has completed: adds its accesses to `past`.
   void endOperation(int32_t operation, Past &past);
+
+  // For the shadows of memory.
+
+  /// Everything earlier belongs to another cluster or launch.
+  Time start() const { return startTime; }
+  uint32_t planes() const { return planeCount; }
+  uint32_t planeOf(const Actor &actor) const;
+  /// The present view of the warp.
+  const View &view(const Warp &warp);
+  /// Before an access of the actor, or of the warp's own lanes: returns its
+  /// time.
+  Time touch(const Actor &actor);
+  Time touch(const Warp &warp, uint32_t lanes);
+  /// Whether the warp's lane knows what agent `other` of `plane` did at `time`.
+  bool knows(const Warp &warp, unsigned lane, uint32_t plane, unsigned other,
+             Time time) const;
+  /// Whether that is also fenced. For planes of the generic proxy.
+  bool isFenced(const Warp &warp, unsigned lane, uint32_t plane, unsigned other,
+                Time time) const;
+  /// Like View::least, for the async proxy and one lane.
+  const Time *fencedLeast(const Warp &warp, unsigned lane);
+
+  /// What a plane stands for. `warp` counts the cluster's warps.
+  struct Party {
+    uint32_t warp = 0;
+    Ego ego = Ego::Thread;
+    bool isOperation = false;
+    bool isAsyncProxy() const { return isOperation || ego > Ego::Copy; }
+  };
+  Party partyOf(uint32_t plane) const;
+  /// Index in the cluster.
+  uint32_t indexOf(const Warp &warp) const;
+
+private:
+  struct Clock;
+  struct Group;
+  struct WarpClock;
+
+  Clock *newClock();
+  Clock *copyOf(const Clock &clock);
+  void drop(Clock *clock);
+  /// Makes `clock` one that only the caller has, to be changed.
+  Clock &change(Clock *&clock);
+  void refresh(Clock &clock);
+  void refresh(WarpClock &warp);
+  WarpClock &of(const Warp &warp) const;
+  const Group &groupOf(const WarpClock &warp, unsigned lane) const;
+  Time tick(WarpClock &warp);
+  Time touch(WarpClock &warp, unsigned ego, uint32_t lanes);
+  /// Splits groups so that each lies inside or outside of `lanes`.
+  void split(WarpClock &warp, uint32_t lanes);
+  void addOwn(const WarpClock &warp, const Group &group, Past &past);
+  uint32_t agentOf(uint32_t plane, unsigned lane) const {
+    return plane < threadPlanes ? plane * 32 + lane : threadPlanes * 31 + plane;
+  }
+  uint32_t planeOf(uint32_t warp, unsigned ego) const {
+    return egoRank[ego] * warpCount + warp;
+  }
+
+  bool checks = false;
+  Time now = 0, startTime = 0;
+  uint32_t warpCount = 0, threadPlanes = 0, planeCount = 0, agentCount = 0;
+  uint32_t egoRank[EgoCount] = {};
+  std::vector<unsigned> egos; ///< Those in use.
+  uint64_t nextId = 1;
+  std::vector<std::unique_ptr<Clock>> clocks;
+  std::vector<Clock *> spare;
+  std::vector<WarpClock> warps;
+  std::vector<uint32_t> touched; ///< By plane, a bit a lane.
+  uint64_t busy = 0;             ///< Operations under way.
+  uint32_t nextOperation = 0;
+  std::vector<uint32_t> operationWarp; ///< Issuer of each operation.
 };
 
 /// Checked access to the shared memory of `owner`, of a block of the actor's

@@ -9,43 +9,69 @@
 // Shared memory of a block, with shadow state for races and uninitialized
 // reads.
 //
-// Time is the number of barriers that completed in the block. For each 4-byte
-// word the shadow holds the last writer (time, warp, bytes) and the readers at
-// the latest time of reading. known[w][v] is the time before which everything
-// that warp v did happened before what w does now; a barrier takes the maximum
-// over the warps that took part. An access races with an earlier one of another
-// warp v at time t unless t < known[w][v]. This is exact for barriers of the
-// whole block; with barriers of a part of the warps a race may go unseen when a
-// later reader replaces an earlier one, but no report is ever false.
+// The shadow is kept by cell: a word of 4 bytes or, from the first narrower
+// access on, 2 bytes or 1. A cell holds the last weak write: its time, its
+// lanes and a tag (RaceReport.h). Weak reads, strong reads and strong writes
+// are kept beside, in one track of cells for each plane that makes some, so
+// that each of many readers has its place: a cell of a track holds the latest
+// time and the lanes of that time. An access conflicts with
+//
+//   weak read      writes of both kinds
+//   strong read    weak writes
+//   weak write     everything
+//   strong write   weak writes and weak reads
+//
+// that its lane does not know (Ordering.h); strong accesses whose scopes do not
+// include each other count as weak. Lanes that store the same bytes without
+// order do no harm: `several` then holds all writers, and a reader has to know
+// one of them. Two things go unseen: a read replaces an earlier one of another
+// lane of its warp, also where nothing orders the two; and so does a strong
+// write. No report is ever false.
 //
 //===----------------------------------------------------------------------===//
 
 #ifndef ROPEWALK_LIB_EMULATOR_SHAREDMEMORY_H
 #define ROPEWALK_LIB_EMULATOR_SHAREDMEMORY_H
 
-#include <cstddef>
-#include <cstdint>
-#include <vector>
+#include "RaceReport.h"
+
+#include <unordered_map>
 
 namespace ropewalk::emulator {
 
 constexpr uint32_t MaxWarps = 32;
 
+/// Recorded accesses, by cell.
+struct Cells {
+  std::vector<Time> time;
+  std::vector<uint32_t> lanes, tag;
+
+  void assign(size_t count);
+  /// Makes `parts` cells of each.
+  void refine(uint32_t parts);
+};
+
 struct SharedMemory {
-  void reset(uint32_t bytes, uint32_t warpCount, bool checkRaces,
+  enum TrackKind : uint8_t { WeakRead, StrongRead, StrongWrite, TrackKinds };
+  struct Track {
+    uint32_t plane = 0;
+    Time latest = 0;
+    Cells cells;
+  };
+
+  /// `planes` and `start` are those of the cluster's Ordering.
+  void reset(uint32_t bytes, const Ordering &ordering, bool checkRaces,
              bool checkValid);
 
-  /// Adds the past of `warp`, which goes on without waiting, to `joined`.
-  void release(uint32_t warp, uint32_t (&joined)[MaxWarps]);
-  /// Orders the warps in `mask` (a bit each), which all wait, after each
-  /// other's past and after `joined`.
-  void synchronize(uint32_t mask, uint32_t (&joined)[MaxWarps]);
-
-  /// The warp of an earlier access that races with this one; -1 for none.
-  /// Records the access. `bytes` <= 16, inside of memory. Strong accesses
-  /// (atomic, volatile, relaxed) do not race with each other.
-  int read(uint32_t warp, uint32_t address, uint32_t bytes, bool strong);
-  int write(uint32_t warp, uint32_t address, uint32_t bytes, bool strong);
+  /// Checks the access for races and records it. False on a conflict.
+  bool access(const Accessor &a, uint32_t address, uint32_t bytes,
+              Conflict &conflict);
+  /// Makes cells that an access of this address and size has for itself.
+  void refine(uint64_t addressAndBytes);
+  Track &track(TrackKind kind, uint32_t plane) {
+    Track *track = tracks[kind][plane].get();
+    return track ? *track : addTrack(kind, plane);
+  }
 
   bool isValid(uint32_t address, uint32_t bytes) const {
     for (uint32_t i = 0; i < bytes; ++i)
@@ -60,24 +86,34 @@ struct SharedMemory {
   bool checksRaces = true;
   bool checksValid = true;
 
-  /// Writer of a word: time << 8 | strong << 7 | warp + 1; 0 for none.
-  std::vector<uint32_t> writer;
-  std::vector<uint32_t> readTime;
-  std::vector<uint32_t> readers; ///< Warps, a bit each.
-  std::vector<uint8_t> writtenBytes, readBytes;
-  uint32_t now = 1;
-  uint32_t known[MaxWarps][MaxWarps];
-  /// min over v != w of known[w][v]: anything earlier is no race.
-  uint32_t settled[MaxWarps];
-  uint32_t warpCount = 0;
+  uint32_t shift = 2; ///< Bytes of a cell are 1 << shift.
+  Cells writers;
+  std::vector<Track *> used[TrackKinds];
+  Time latest[TrackKinds] = {}; ///< The greatest of all tracks of a kind.
+  /// Threads of other blocks have been here.
+  bool hasVisitors = false;
 
 private:
-  void tick();
-  void updateSettled(uint32_t warp);
-  /// The warp whose write of a touched byte of `word` races with an access of
-  /// `warp`; -1 for none.
-  int racingWriter(uint32_t warp, uint32_t word, uint8_t touched,
-                   bool strong) const;
+  struct Writer {
+    Time time;
+    uint32_t lanes, tag;
+  };
+
+  Track &addTrack(TrackKind kind, uint32_t plane);
+  bool checkFast(const Accessor &a, const Time *least, Time floor,
+                 uint32_t first, uint32_t count) const;
+  bool checkCell(const Accessor &a, uint32_t cell, bool &isSame,
+                 Conflict &conflict) const;
+  bool checkTracks(const Accessor &a, TrackKind kind, uint32_t cell,
+                   Conflict &conflict) const;
+  void record(const Accessor &a, uint32_t first, uint32_t count);
+  void addWriter(const Accessor &a, uint32_t cell);
+
+  size_t cellCount = 0;
+  Time lastStart = 0;
+  uint32_t severalPlane = 0;
+  std::vector<std::unique_ptr<Track>> tracks[TrackKinds]; ///< By plane.
+  std::unordered_map<uint32_t, std::vector<Writer>> several;
 };
 
 } // namespace ropewalk::emulator

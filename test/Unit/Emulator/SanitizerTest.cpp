@@ -191,10 +191,10 @@ TEST_F(SanitizerTest, NamedBarriersOrderTheirWarps) {
   std::string head = "mov.u32 %r1, %tid.x; shr.u32 %r2, %r1, 5;\n"
                      "setp.eq.u32 %p1, %r2, 0;\n@%p1 bra PRODUCE;\n"
                      "bar.sync 1, 64;\nld.shared.u32 %r3, [s];\nret;\n"
-                     "PRODUCE:\nst.shared.u32 [s], %r1;\n";
+                     "PRODUCE:\nst.shared.u32 [s], 7;\n";
   ASSERT_RAN(runBody(head + "bar.arrive 1, 64;\n", 64, 0, before));
   // What the producer writes after it arrived is not ordered.
-  expectFault(runBody(head + "bar.arrive 1, 64;\nst.shared.u32 [s], %r1;\n", 64,
+  expectFault(runBody(head + "bar.arrive 1, 64;\nst.shared.u32 [s], 8;\n", 64,
                       0, before),
               ReportKind::SharedRace);
 }

@@ -1,0 +1,123 @@
+//===- RaceReport.cpp - Accesses in conflict --------------------*- C++ -*-===//
+//
+// Part of Ropewalk, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Rules and texts of conflicts.
+//
+//===----------------------------------------------------------------------===//
+
+#include "RaceReport.h"
+#include "Cluster.h"
+
+#include <algorithm>
+#include <bit>
+
+using namespace ropewalk::emulator;
+
+Accessor::Accessor(const Actor &actor, Ordering &ordering, bool isWrite)
+    : actor(actor), ordering(ordering), plane(ordering.planeOf(actor)),
+      epoch(ordering.touch(actor)), isWrite(isWrite),
+      isAsyncProxy(actor.operation >= 0 || actor.ego > Ego::Copy) {
+  if (actor.isAtomic && actor.scope == Scope::Weak)
+    this->actor.scope = Scope::Device;
+}
+
+uint32_t ropewalk::emulator::tagOf(uint32_t plane, Scope scope,
+                                   const Inst &inst) {
+  return plane << TagPlaneShift | uint32_t(scope) << TagScopeShift |
+         std::min(inst.id, TagInstMask);
+}
+
+Standing ropewalk::emulator::standingOf(const Accessor &a, uint32_t plane,
+                                        unsigned lane, Time time,
+                                        bool isWrite) {
+  const Warp &warp = *a.actor.warp;
+  bool knows = a.ordering.knows(warp, a.actor.lane, plane, lane, time);
+  // Only what the generic proxy has written needs a fence.
+  if (!a.isAsyncProxy || !isWrite || a.ordering.partyOf(plane).isAsyncProxy())
+    return knows ? Standing::Known : Standing::Unknown;
+  if (a.ordering.isFenced(warp, a.actor.lane, plane, lane, time))
+    return Standing::Known;
+  return knows ? Standing::Unfenced : Standing::Unknown;
+}
+
+Standing ropewalk::emulator::standingOf(const Accessor &a, uint32_t tag,
+                                        uint32_t lanes, Time time, bool isWrite,
+                                        bool any) {
+  uint32_t plane = planeOfTag(tag);
+  Standing result = any ? Standing::Unknown : Standing::Known;
+  if (plane >= a.ordering.planes())
+    return result;
+  for (; lanes; lanes &= lanes - 1) {
+    Standing one =
+        standingOf(a, plane, unsigned(std::countr_zero(lanes)), time, isWrite);
+    result = any ? std::min(result, one) : std::max(result, one);
+  }
+  return result;
+}
+
+bool ropewalk::emulator::isMorallyStrong(const Accessor &a, uint32_t tag) {
+  Scope mine = a.actor.scope, other = scopeOfTag(tag);
+  if (mine == Scope::Weak || other == Scope::Weak)
+    return false;
+  if (mine >= Scope::Cluster && other >= Scope::Cluster)
+    return true;
+  uint32_t warps = uint32_t(a.actor.warp->block->warps.size());
+  return a.ordering.partyOf(planeOfTag(tag)).warp / warps ==
+         a.actor.warp->block->rank;
+}
+
+bool ropewalk::emulator::reportConflict(const Accessor &a, Space space,
+                                        const Conflict &conflict) {
+  Block &block = *a.actor.warp->block;
+  Ordering::Party party = a.ordering.partyOf(planeOfTag(conflict.tag));
+  uint32_t warps = uint32_t(block.warps.size());
+  uint32_t inst = conflict.tag & TagInstMask;
+  bool isKnown = inst < block.program.code.size() && inst != TagInstMask;
+  std::string other = "another access";
+  Report::Party &reported = block.report.other;
+  reported = Report::Party();
+  if (party.warp / warps < block.cluster.blocks.size())
+    reported.block = int64_t(block.cluster.blocks[party.warp / warps]->index);
+  reported.warp = int(party.warp % warps);
+  if (party.ego != Ego::Matrix && std::has_single_bit(conflict.lanes))
+    reported.lane = std::countr_zero(conflict.lanes);
+  if (isKnown) {
+    reported.location = block.program.code[inst].location;
+    other = "'" + block.program.opcodes[inst] + "'";
+    if (reported.location.line)
+      other += " of line " + std::to_string(reported.location.line);
+  }
+  bool isAsync = party.isOperation || party.ego != Ego::Thread;
+  ReportKind kind =
+      space == Space::Global ? ReportKind::GlobalRace : ReportKind::SharedRace;
+  std::string text;
+  if (conflict.kind == Conflict::Unfenced) {
+    kind = ReportKind::ProxyRace;
+    text =
+        "accesses, through the async proxy, bytes that " + other +
+        " has written through the generic proxy; no fence.proxy.async stands "
+        "between them";
+  } else if (isAsync) {
+    kind = ReportKind::AsyncHazard;
+    text = !a.isWrite
+               ? "reads bytes that " + other + " may not have written yet"
+           : conflict.otherWrote
+               ? "overwrites bytes that " + other + " may still write"
+               : "overwrites bytes that " + other + " may still read";
+  } else {
+    text = "races with an access of warp " + std::to_string(reported.warp) +
+           ": it " + (a.isWrite ? "writes" : "reads") + " bytes that " + other +
+           (conflict.otherWrote ? " writes" : " reads") +
+           ", and nothing orders the two";
+    if (a.actor.scope != Scope::Weak && scopeOfTag(conflict.tag) != Scope::Weak)
+      text += ": their scopes do not include each other";
+  }
+  return block.failAt(*a.actor.warp, *a.actor.inst, kind, int(a.actor.lane),
+                      conflict.address,
+                      std::string("in .") + name(space) + " memory " + text);
+}
