@@ -166,7 +166,8 @@ def test_report_of_a_race(rw: SimpleNamespace) -> None:
         rw.emulate(text, None, 1, 128, [x, out], 512)
     error = caught.value
     assert error.kind == "shared-race" and error.block == (0, 0, 0)
-    assert error.other["block"] == 0 and error.other["warp"] != error.warp
+    assert error.other["block"] == 0 and (error.other["warp"], error.other["lane"]) != (error.warp, error.lane)
+    assert text.split("\n")[error.other["line"] - 1].strip().startswith(("ld.shared", "st.shared"))
     rw.emulate(text, None, 1, 128, [x, out], 512, check_races=False)
 
 
