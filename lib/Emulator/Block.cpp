@@ -70,8 +70,13 @@ void Block::start(Dim3 place) {
     barrier.clear();
   mbarriers.clear();
   flights.clear();
-  executed = 0;
+  executed = clockReads = 0;
   report = Report();
+}
+
+/// Of the chip that the code is for: an H100 or an A100.
+static uint32_t multiprocessors(const Launch &launch) {
+  return launch.kernel->module->target.substr(0, 5) == "sm_90" ? 132 : 108;
 }
 
 void Block::setSpecials(Warp &warp) {
@@ -149,6 +154,62 @@ void Block::setSpecials(Warp &warp) {
       case SpecialRegister::TotalSharedSize:
         value = launch.sharedBytes;
         break;
+      case SpecialRegister::SmId:
+        value = uint32_t(index % multiprocessors(launch));
+        break;
+      case SpecialRegister::NsmId:
+        value = multiprocessors(launch);
+        break;
+      case SpecialRegister::ClusterIdX:
+        value = position.x / launch.cluster.x;
+        break;
+      case SpecialRegister::ClusterIdY:
+        value = position.y / launch.cluster.y;
+        break;
+      case SpecialRegister::ClusterIdZ:
+        value = position.z / launch.cluster.z;
+        break;
+      case SpecialRegister::NclusterIdX:
+        value = launch.grid.x / launch.cluster.x;
+        break;
+      case SpecialRegister::NclusterIdY:
+        value = launch.grid.y / launch.cluster.y;
+        break;
+      case SpecialRegister::NclusterIdZ:
+        value = launch.grid.z / launch.cluster.z;
+        break;
+      case SpecialRegister::ClusterCtaidX:
+        value = clusterPosition.x;
+        break;
+      case SpecialRegister::ClusterCtaidY:
+        value = clusterPosition.y;
+        break;
+      case SpecialRegister::ClusterCtaidZ:
+        value = clusterPosition.z;
+        break;
+      case SpecialRegister::ClusterNctaidX:
+        value = launch.cluster.x;
+        break;
+      case SpecialRegister::ClusterNctaidY:
+        value = launch.cluster.y;
+        break;
+      case SpecialRegister::ClusterNctaidZ:
+        value = launch.cluster.z;
+        break;
+      case SpecialRegister::ClusterCtaRank:
+        value = rank;
+        break;
+      case SpecialRegister::ClusterNctaRank:
+        value = uint32_t(launch.cluster.count());
+        break;
+      case SpecialRegister::IsExplicitCluster: {
+        const KernelInfo &info = launch.kernel->info;
+        bool isExplicit = launch.cluster.count() > 1 ||
+                          info.requiredCluster.count() ||
+                          info.hasExplicitCluster;
+        value = isExplicit ? ~uint32_t(0) : 0;
+        break;
+      }
       }
       row[lane] = value;
     }

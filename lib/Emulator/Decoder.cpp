@@ -225,9 +225,74 @@ const SpecialName specialNames[] = {
     {"%lanemask_gt", SpecialRegister::LanemaskGt},
     {"%dynamic_smem_size", SpecialRegister::DynamicSharedSize},
     {"%total_smem_size", SpecialRegister::TotalSharedSize},
+    {"%aggr_smem_size", SpecialRegister::TotalSharedSize},
+    {"%smid", SpecialRegister::SmId},
+    {"%nsmid", SpecialRegister::NsmId},
+    {"%clusterid.x", SpecialRegister::ClusterIdX},
+    {"%clusterid.y", SpecialRegister::ClusterIdY},
+    {"%clusterid.z", SpecialRegister::ClusterIdZ},
+    {"%nclusterid.x", SpecialRegister::NclusterIdX},
+    {"%nclusterid.y", SpecialRegister::NclusterIdY},
+    {"%nclusterid.z", SpecialRegister::NclusterIdZ},
+    {"%cluster_ctaid.x", SpecialRegister::ClusterCtaidX},
+    {"%cluster_ctaid.y", SpecialRegister::ClusterCtaidY},
+    {"%cluster_ctaid.z", SpecialRegister::ClusterCtaidZ},
+    {"%cluster_nctaid.x", SpecialRegister::ClusterNctaidX},
+    {"%cluster_nctaid.y", SpecialRegister::ClusterNctaidY},
+    {"%cluster_nctaid.z", SpecialRegister::ClusterNctaidZ},
+    {"%cluster_ctarank", SpecialRegister::ClusterCtaRank},
+    {"%cluster_nctarank", SpecialRegister::ClusterNctaRank},
 };
 
+/// Special registers that are the same everywhere. Nothing of shared memory is
+/// reserved here.
+struct SpecialConstant {
+  const char *name;
+  bool isWide; ///< May also be read with 64 bits.
+  uint64_t value;
+};
+const SpecialConstant specialConstants[] = {
+    {"%tid.w", false, 0},
+    {"%ntid.w", false, 0},
+    {"%ctaid.w", false, 0},
+    {"%nctaid.w", false, 0},
+    {"%clusterid.w", false, 0},
+    {"%nclusterid.w", false, 0},
+    {"%cluster_ctaid.w", false, 0},
+    {"%cluster_nctaid.w", false, 0},
+    {"%gridid", true, 1},
+    {"%current_graph_exec", true, 0},
+    {"%reserved_smem_offset_begin", false, 0},
+    {"%reserved_smem_offset_end", false, 0},
+    {"%reserved_smem_offset_cap", false, 0},
+    {"%reserved_smem_offset_0", false, 0},
+    {"%reserved_smem_offset_1", false, 0},
+};
+
+/// %envreg0 to %envreg31, which a driver may set; here they are 0.
+bool isEnvironment(std::string_view text) {
+  unsigned number = 0;
+  if (text.substr(0, 7) != "%envreg" || text.size() == 7 || text.size() > 9)
+    return false;
+  for (char c : text.substr(7)) {
+    if (c < '0' || c > '9')
+      return false;
+    number = number * 10 + unsigned(c - '0');
+  }
+  return number < 32;
+}
+
 } // namespace
+
+Ref InstDecoder::special(SpecialRegister value) {
+  auto [row, isNew] = parent.specials.insert({value, 0});
+  if (isNew) {
+    row->second = parent.program.registerBytes;
+    parent.program.registerBytes += 128;
+    parent.program.specials.push_back({value, row->second});
+  }
+  return {row->second, 0};
+}
 
 bool InstDecoder::wideSource(const OperandSyntax &operand, ScalarType type,
                              Ref &ref, uint32_t &bytes) {
@@ -294,26 +359,37 @@ bool InstDecoder::wideSource(const OperandSyntax &operand, ScalarType type,
       if (bytes != 4)
         return failAt(operand,
                       "special register " + operand.text + " has 32 bits");
-      auto [row, isNew] = parent.specials.insert({entry.value, 0});
-      if (isNew) {
-        row->second = parent.program.registerBytes;
-        parent.program.registerBytes += 128;
-        parent.program.specials.push_back({entry.value, row->second});
-      }
-      ref = {row->second, 0};
+      ref = special(entry.value);
       return true;
     }
-    if (operand.text == "WARP_SZ")
-      break;
+    for (const SpecialConstant &entry : specialConstants) {
+      if (operand.text != entry.name)
+        continue;
+      if (bytes != 4 && !(bytes == 8 && entry.isWide))
+        return failAt(operand, "special register " + operand.text + " has " +
+                                   (entry.isWide ? "64" : "32") + " bits");
+      ref = constant(entry.value, bytes);
+      return true;
+    }
+    if (isEnvironment(operand.text) && bytes == 4) {
+      ref = constant(0, 4);
+      return true;
+    }
+    if (operand.text.find("clock") == 1 ||
+        operand.text.find("globaltimer") == 1)
+      return failAt(operand, "special register " + operand.text +
+                                 " is only read by a move of its size");
     return failAt(operand, "special register or undeclared register '" +
                                operand.text + "' is not supported");
   }
   case OperandSyntax::Symbol:
-    if (operand.text == "WARP_SZ" && bytes == 4) {
-      ref = constant(32, 4);
-      return true;
-    }
+    if (parent.module.functionNames.count(operand.text))
+      return failAt(operand, "address of function '" + operand.text +
+                                 "' is not supported");
     return failAt(operand, "unknown name '" + operand.text + "'");
+  case OperandSyntax::Label:
+    return failAt(operand,
+                  "address of label '" + operand.text + "' is not supported");
   case OperandSyntax::Sink:
     return failAt(operand, "'_' as a source");
   default:
@@ -382,6 +458,11 @@ bool InstDecoder::predicateSource(unsigned index, Ref &ref, bool &negated) {
     ref = constant(syntaxOperand.value ? 0xffffffff : 0, 4);
     return true;
   }
+  if (syntaxOperand.kind == OperandSyntax::Special &&
+      syntaxOperand.text == "%is_explicit_cluster") {
+    ref = special(SpecialRegister::IsExplicitCluster);
+    return true;
+  }
   if (!isPredicate(syntaxOperand) || syntaxOperand.pairIndex != -1)
     return failAt(syntaxOperand, "expected a predicate");
   ref = {parent.rows[syntaxOperand.index], 0};
@@ -440,6 +521,8 @@ bool InstDecoder::address(unsigned index, Space space, Ref &ref,
   const OperandSyntax &syntaxOperand = operand(index);
   if (syntaxOperand.kind != OperandSyntax::Memory)
     return failAt(syntaxOperand, "expected an address in brackets");
+  if (syntaxOperand.parts.size() != 1)
+    return failAt(syntaxOperand, "coordinates behind an address");
   const OperandSyntax &baseOperand = syntaxOperand.parts[0];
   offset = syntaxOperand.value;
   if (baseOperand.kind == OperandSyntax::Address && baseOperand.space != space)
@@ -506,6 +589,9 @@ void FunctionDecoder::shareRows() {
 bool FunctionDecoder::decode(const InstructionSyntax &syntax, uint32_t id) {
   Inst &inst = program.code.emplace_back();
   inst.location = syntax.location;
+  inst.sourceFile = syntax.source.file;
+  inst.sourceLine = syntax.source.line;
+  inst.sourceColumn = syntax.source.column;
   inst.id = id;
   if (syntax.guard >= 0) {
     inst.guard = rows[syntax.guard];
@@ -543,8 +629,10 @@ bool FunctionDecoder::decodeAll() {
   // Falling off the end returns.
   InstructionSyntax last;
   last.base = "ret";
-  if (!function.body.empty())
+  if (!function.body.empty()) {
     last.location = function.body.back().location;
+    last.source = function.body.back().source;
+  }
   reads.emplace_back();
   writes.emplace_back();
   return decode(last, uint32_t(program.code.size()));

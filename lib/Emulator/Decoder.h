@@ -97,6 +97,9 @@ public:
   Program &program();
 
 private:
+  /// The row of a special register that a block sets up at its start.
+  Ref special(SpecialRegister value);
+
   FunctionDecoder &parent;
   const InstructionSyntax &syntax;
   size_t cursor = 0;

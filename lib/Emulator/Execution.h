@@ -110,6 +110,9 @@ struct Worker {
   std::vector<uint64_t> warpCount, laneCount; ///< By instruction.
   std::vector<LineTraffic> lineTraffic;       ///< By instruction.
   std::vector<Buffer *> cache;                ///< Last buffer by instruction.
+  /// What printf wrote, with the index of the block.
+  std::vector<std::pair<uint64_t, std::string>> printed;
+  size_t printedBytes = 0;
 };
 
 struct Block {
@@ -163,6 +166,7 @@ struct Block {
   };
   std::vector<Flight> flights;
   uint64_t executed = 0;
+  uint64_t clockReads = 0; ///< See readClock in OpsMove.cpp.
   Report report;
 
 private:

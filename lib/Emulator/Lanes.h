@@ -139,6 +139,7 @@ void addMemoryOpcodes(OpcodeTable &table);
 void addAtomicOpcodes(OpcodeTable &table);
 void addWarpOpcodes(OpcodeTable &table);
 void addControlOpcodes(OpcodeTable &table);
+void addCallOpcodes(OpcodeTable &table);
 void addExtendedOpcodes(OpcodeTable &table);
 void addMatrixOpcodes(OpcodeTable &table);
 void addMmaOpcodes(OpcodeTable &table);

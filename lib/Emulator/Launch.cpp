@@ -125,10 +125,6 @@ bool Device::load(const ModuleData &module) {
       std::byte *target = buffer->data + variable.offset;
       if (!variable.initial.empty())
         std::memcpy(target, variable.initial.data(), variable.initial.size());
-      for (const Variable::Address &entry : variable.addresses) {
-        uint64_t value = module.globalBase + entry.addend;
-        std::memcpy(target + entry.position, &value, sizeof value);
-      }
     }
   }
   memory->modules.insert(module.globalBase);
@@ -313,6 +309,18 @@ size_t residentClusters(const Launch &launch) {
                                    launch.cluster.count());
 }
 
+/// The text of all blocks, in the order of the grid.
+std::string joinOutput(const std::deque<Worker> &workers) {
+  std::map<uint64_t, std::string> byBlock;
+  for (const Worker &worker : workers)
+    for (const auto &[block, part] : worker.printed)
+      byBlock[block] += part;
+  std::string text;
+  for (const auto &[block, part] : byBlock)
+    text += part;
+  return text;
+}
+
 } // namespace
 
 LaunchResult
@@ -367,8 +375,12 @@ Device::launch(const Kernel &kernel, Dim3 grid, Dim3 block,
       interleaves
           ? runInterleaved(launch, count, residentClusters(launch), workers[0])
           : runParallel(launch, count, workers);
-  if (report)
-    return *report;
+  std::string output = joinOutput(workers);
+  if (report) {
+    LaunchResult result(*report);
+    result.output = std::move(output);
+    return result;
+  }
   Counters total;
   total.blocks = grid.count();
   total.warps = grid.count() * ((block.count() + 31) / 32);
@@ -388,5 +400,7 @@ Device::launch(const Kernel &kernel, Dim3 grid, Dim3 block,
     }
     total += worker.counters;
   }
-  return total;
+  LaunchResult result(std::move(total));
+  result.output = std::move(output);
+  return result;
 }

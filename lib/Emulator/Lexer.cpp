@@ -99,13 +99,17 @@ private:
   bool scanToken() {
     size_t begin = position;
     char c = text[position];
-    if (startsName(c)) {
+    if (startsName(c) && (c != '%' || continuesName(at(position + 1)))) {
       ++position;
       while (continuesName(at(position)))
         ++position;
       push(TokenKind::Identifier, begin, position);
       return true;
     }
+    // ".5" is a number where no modifier can stand.
+    if (c == '.' && isDigit(at(position + 1)) &&
+        (begin == 0 || !continuesName(text[begin - 1])))
+      return scanFraction(begin);
     if (c == '.' && (continuesName(at(position + 1)))) {
       ++position;
       while (continuesName(at(position)) ||
@@ -129,7 +133,7 @@ private:
       position = end + 1;
       return true;
     }
-    if (std::string_view("{}()[]<>,;:=+-*/!@|&~^?").find(c) !=
+    if (std::string_view("{}()[]<>,;:=+-*/!@|&~^?%").find(c) !=
         std::string_view::npos) {
       push(TokenKind::Punctuation, begin, begin + 1);
       ++position;
@@ -160,6 +164,17 @@ private:
     return true;
   }
 
+  bool scanFraction(size_t begin) {
+    const char *stop = text.data() + text.size();
+    double number = 0;
+    auto [tail, status] = std::from_chars(text.data() + begin, stop, number);
+    if (status != std::errc())
+      return fail(begin, "bad float constant");
+    position = tail - text.data();
+    push(TokenKind::Float64, begin, position, std::bit_cast<uint64_t>(number));
+    return checkEnd(begin);
+  }
+
   bool scanNumber() {
     size_t begin = position;
     char next = at(begin + 1);
@@ -185,19 +200,12 @@ private:
       return fail(begin, "bad integer constant");
     position = end - text.data();
     if (base == 10 || base == 8) {
-      bool fraction = at(position) == '.' && isDigit(at(position + 1));
+      char after = at(position + 1);
+      bool fraction =
+          at(position) == '.' && (isDigit(after) || !continuesName(after));
       bool exponent = at(position) == 'e' || at(position) == 'E';
-      if (fraction || exponent) {
-        double number = 0;
-        auto [tail, status] =
-            std::from_chars(text.data() + begin, stop, number);
-        if (status != std::errc())
-          return fail(begin, "bad float constant");
-        position = tail - text.data();
-        push(TokenKind::Float64, begin, position,
-             std::bit_cast<uint64_t>(number));
-        return checkEnd(begin);
-      }
+      if (fraction || exponent)
+        return scanFraction(begin);
     }
     if (at(position) == 'U')
       ++position;

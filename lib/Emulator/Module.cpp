@@ -12,6 +12,7 @@
 
 #include "Ropewalk/Emulator/Module.h"
 #include "Decoder.h"
+#include "Inliner.h"
 
 #include <charconv>
 
@@ -35,7 +36,11 @@ std::shared_ptr<const Module> Module::parse(std::string_view ptx,
   std::vector<FunctionSyntax> functions;
   if (!parsePTX(ptx, *module->contents, functions, error))
     return nullptr;
-  for (const FunctionSyntax &function : functions) {
+  for (FunctionSyntax &function : functions) {
+    if (!function.isEntry)
+      continue;
+    if (!inlineCalls(function, functions, *module->contents, error))
+      return nullptr;
     auto program = std::make_unique<Program>();
     FunctionDecoder decoder(function, *module->contents, *table, *program,
                             error);
@@ -45,6 +50,7 @@ std::shared_ptr<const Module> Module::parse(std::string_view ptx,
     kernel.info = function.info;
     kernel.program = std::move(program);
     kernel.module = module->contents.get();
+    function.body.clear(); // Entries may be many and large.
   }
   return module;
 }

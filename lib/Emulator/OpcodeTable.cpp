@@ -29,6 +29,7 @@ const OpcodeTable *buildTable() {
     addAtomicOpcodes(*result);
     addWarpOpcodes(*result);
     addControlOpcodes(*result);
+    addCallOpcodes(*result);
     addExtendedOpcodes(*result);
     addMatrixOpcodes(*result);
     addMmaOpcodes(*result);

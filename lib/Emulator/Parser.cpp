@@ -6,7 +6,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Directives, function headers and the debug sections that are read over.
+// Directives, variables of the module and the debug sections that are read
+// over.
 //
 //===----------------------------------------------------------------------===//
 
@@ -14,6 +15,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstring>
 
 using namespace ropewalk::emulator;
 
@@ -67,7 +69,22 @@ bool Parser::parseModule() {
   module.globalBytes = (module.globalBytes + 255) & ~uint64_t(255);
   module.globalBase =
       nextBase.fetch_add(module.globalBytes + (uint64_t(1) << 20));
+  resolveAddresses();
   return true;
+}
+
+void Parser::resolveAddresses() {
+  for (const PendingAddress &entry : pendingAddresses) {
+    uint64_t value = entry.value + (entry.isGlobal ? module.globalBase : 0);
+    value >>= entry.shift;
+    Variable &variable = entry.inConstants ? module.constants[entry.variable]
+                                           : module.globals[entry.variable];
+    std::memcpy(variable.initial.data() + entry.position, &value, entry.bytes);
+    if (entry.inConstants)
+      std::memcpy(module.constantBytes.data() + variable.offset +
+                      entry.position,
+                  &value, entry.bytes);
+  }
 }
 
 bool Parser::parseTarget() {
@@ -88,8 +105,55 @@ bool Parser::parseTarget() {
   return true;
 }
 
+bool Parser::parseFile() {
+  // .file N "name" [, timestamp, size]
+  const Token number = next();
+  if (number.kind != TokenKind::Integer || number.value > 0xffffffff)
+    return fail(number,
+                "expected a number after '.file', found " + describe(number));
+  const Token text = next();
+  if (text.kind != TokenKind::String)
+    return fail(text,
+                "expected a file name after '.file', found " + describe(text));
+  module.files[uint32_t(number.value)] = text.text;
+  for (int i = 0; i < 2 && consume(','); ++i)
+    if (const Token &token = next(); token.kind != TokenKind::Integer)
+      return fail(token, "expected a number after ',' in '.file', found " +
+                             describe(token));
+  return true;
+}
+
+bool Parser::parseAlias() {
+  std::string names[2];
+  for (int i = 0; i < 2; ++i) {
+    const Token &token = next();
+    if (token.kind != TokenKind::Identifier)
+      return fail(token, "expected the name of a function after '.alias', "
+                         "found " +
+                             describe(token));
+    names[i] = token.text;
+    if (!expect(i ? ';' : ',', "in '.alias'"))
+      return false;
+  }
+  module.aliases[names[0]] = names[1];
+  module.functionNames.insert(
+      {names[0], uint32_t(module.functionNames.size())});
+  return true;
+}
+
+bool Parser::parsePragma() {
+  do {
+    if (const Token &token = next(); token.kind != TokenKind::String)
+      return fail(token, "expected a string after '.pragma', found " +
+                             describe(token));
+  } while (consume(','));
+  return expect(';', "after '.pragma'");
+}
+
 bool Parser::parseDirective() {
   const Token &token = next();
+  if (token.is(';'))
+    return true;
   if (token.kind != TokenKind::Dot)
     return fail(token, "expected a directive, found " + describe(token));
   std::string_view text = token.text;
@@ -109,16 +173,12 @@ bool Parser::parseDirective() {
       return fail(size, "address size must be 64, found " + describe(size));
     return true;
   }
-  if (text == "file") {
-    // .file N "name" [, timestamp, size]
-    if (next().kind != TokenKind::Integer)
-      return fail(token, "expected a number after '.file'");
-    if (next().kind != TokenKind::String)
-      return fail(token, "expected a file name after '.file'");
-    while (consume(','))
-      next();
-    return true;
-  }
+  if (text == "file")
+    return parseFile();
+  if (text == "alias")
+    return parseAlias();
+  if (text == "pragma")
+    return parsePragma();
   if (text == "section")
     return skipDebugSection();
 
@@ -135,11 +195,11 @@ bool Parser::parseDirective() {
   if (kind->isDot("func"))
     return parseFunction(/*isEntry=*/false, isExternal);
   if (kind->isDot("global"))
-    return parseModuleVariable(Space::Global, isExternal);
+    return parseModuleVariables(Space::Global, isExternal);
   if (kind->isDot("const"))
-    return parseModuleVariable(Space::Const, isExternal);
+    return parseModuleVariables(Space::Const, isExternal);
   if (kind->isDot("shared"))
-    return parseModuleVariable(Space::Shared, isExternal);
+    return parseModuleVariables(Space::Shared, isExternal);
   return fail(*kind, "unsupported directive " + describe(*kind));
 }
 
@@ -165,170 +225,92 @@ bool Parser::skipBraces() {
   return true;
 }
 
-bool Parser::parseBounds(Dim3 &bounds) {
-  uint64_t values[3] = {1, 1, 1};
-  for (unsigned i = 0; i < 3; ++i) {
-    if (i > 0 && !consume(','))
-      break;
-    if (!parsePositive(values[i], 1 << 30, "a number of threads"))
-      return false;
-  }
-  bounds = {uint32_t(values[0]), uint32_t(values[1]), uint32_t(values[2])};
-  return true;
-}
-
-bool Parser::parseParameters(FunctionSyntax &target) {
-  if (!consume('('))
-    return true;
-  uint64_t offset = 0;
-  while (!consume(')')) {
-    if (!target.info.parameters.empty() && !expect(',', "between parameters"))
-      return false;
-    if (!peek().isDot("param"))
-      return fail(peek(), "expected '.param', found " + describe(peek()));
-    next();
-    Variable variable;
-    Parameter parameter;
-    // The pointer attributes stand between type and name, so the variable
-    // parser leaves them to this flag.
-    size_t begin = position;
-    if (!parseVariable(Space::Param, false, variable))
-      return false;
-    for (size_t i = begin; i < position; ++i)
-      parameter.isPointer |= tokens[i].isDot("ptr");
-    offset = (offset + variable.alignment - 1) / variable.alignment *
-             variable.alignment;
-    parameter.name = variable.name;
-    parameter.type = name(variable.type);
-    parameter.size = uint32_t(variable.size);
-    parameter.alignment = variable.alignment;
-    parameter.offset = uint32_t(offset);
-    offset += variable.size;
-    if (offset > 32764)
-      return failAt(variable.location, "parameters take " +
-                                           std::to_string(offset) +
-                                           " bytes, more than 32764");
-    target.info.parameters.push_back(std::move(parameter));
-  }
-  target.info.parameterBytes = uint32_t(offset);
-  return true;
-}
-
-bool Parser::parseFunction(bool isEntry, bool isExternal) {
-  FunctionSyntax parsed;
-  parsed.isEntry = isEntry;
-  if (!isEntry && peek().is('(')) { // Return value.
-    FunctionSyntax ignored;
-    if (!parseParameters(ignored))
-      return false;
-  }
-  const Token &nameToken = next();
-  if (nameToken.kind != TokenKind::Identifier)
-    return fail(nameToken,
-                "expected a function name, found " + describe(nameToken));
-  parsed.info.name = nameToken.text;
-  if (!parseParameters(parsed))
+bool Parser::parseModuleVariables(Space space, bool isExternal) {
+  if (peek().is('['))
+    return fail(peek(), "banks of constant memory are not supported");
+  Variable declared;
+  declared.space = space;
+  declared.isExternal = isExternal;
+  if (!parseVariableType(declared))
     return false;
-  while (peek().kind == TokenKind::Dot) {
-    const Token &token = next();
-    if (token.isDot("maxntid")) {
-      if (!parseBounds(parsed.info.maxThreads))
-        return false;
-    } else if (token.isDot("reqntid")) {
-      if (!parseBounds(parsed.info.requiredThreads))
-        return false;
-    } else if (token.isDot("minnctapersm") || token.isDot("maxnreg") ||
-               token.isDot("maxnctapersm") || token.isDot("maxclusterrank")) {
-      uint64_t value = 0;
-      if (!parsePositive(value, 1 << 30, "a number"))
-        return false;
-      if (token.isDot("minnctapersm"))
-        parsed.info.minBlocksPerMultiprocessor = uint32_t(value);
-      else if (token.isDot("maxnreg"))
-        parsed.info.maxRegisters = uint32_t(value);
-      else if (token.isDot("maxclusterrank"))
-        parsed.info.maxClusterRank = uint32_t(value);
-    } else if (token.isDot("reqnctapercluster")) {
-      if (!parseBounds(parsed.info.requiredCluster))
-        return false;
-    } else if (token.isDot("explicitcluster")) {
-      parsed.info.hasExplicitCluster = true;
-    } else if (token.isDot("pragma")) {
-      while (peek().kind == TokenKind::String || peek().is(','))
-        next();
-      if (!expect(';', "after '.pragma'"))
-        return false;
-    } else if (!token.isDot("noreturn")) {
-      return fail(token, "unsupported directive " + describe(token));
-    }
-  }
-  if (consume(';'))
-    return true; // A declaration.
-  if (isExternal || !peek().is('{'))
-    return fail(peek(), "expected ';' or a body after the header of '" +
-                            parsed.info.name + "', found " + describe(peek()));
-  if (!isEntry)
-    return skipBraces();
-  for (const FunctionSyntax &other : functions)
-    if (other.info.name == parsed.info.name)
-      return fail(nameToken,
-                  "entry '" + parsed.info.name + "' is defined twice");
-  functions.push_back(std::move(parsed));
-  return parseBody(functions.back());
+  do {
+    Variable variable = declared;
+    variableAddresses.clear();
+    if (!parseDeclarator(variable) || !addModuleVariable(std::move(variable)))
+      return false;
+  } while (consume(','));
+  return expect(';', "after a variable");
 }
 
-bool Parser::parseModuleVariable(Space space, bool isExternal) {
-  while (true) {
-    Variable variable;
-    if (!parseVariable(space, isExternal, variable))
-      return false;
-    if (moduleNames.count(variable.name) || moduleShared.count(variable.name))
-      return failAt(variable.location,
-                    "variable '" + variable.name + "' is defined twice");
-    if (space == Space::Shared) {
-      if (variable.isExternal && variable.size != 0)
-        return failAt(variable.location,
-                      "external shared variable '" + variable.name +
-                          "' must be an array without a size");
-      moduleShared[variable.name] = variable;
-    } else {
-      if (variable.isExternal)
-        return failAt(variable.location, "external variable '" + variable.name +
-                                             "' has no definition here");
-      bool isConst = space == Space::Const;
-      uint64_t end = isConst ? module.constantBytes.size() : module.globalBytes;
-      variable.offset = (end + variable.alignment - 1) / variable.alignment *
-                        variable.alignment;
-      Name entry;
-      entry.kind = Name::Address;
-      entry.space = space;
-      entry.offset = variable.offset;
-      moduleNames[variable.name] = entry;
-      if (isConst) {
-        if (variable.offset + variable.size > (1 << 16))
-          return failAt(variable.location,
-                        "constant variables take more than 65536 bytes");
-        if (!variable.addresses.empty())
-          return failAt(variable.addresses[0].location,
-                        "addresses in the initial value of a constant "
-                        "variable are not supported");
-        module.constantBytes.resize(variable.offset + variable.size);
-        std::copy(variable.initial.begin(), variable.initial.end(),
-                  module.constantBytes.begin() + variable.offset);
-        module.constants.push_back(std::move(variable));
-      } else {
-        module.globalBytes = variable.offset + variable.size;
-        if (module.globalBytes > (uint64_t(1) << 40))
-          return failAt(variable.location,
-                        "global variables take more than a terabyte");
-        module.globals.push_back(std::move(variable));
-      }
-    }
-    if (peek().is(','))
-      return fail(peek(), "several variables in one declaration are not "
-                          "supported");
-    return expect(';', "after a variable");
+namespace {
+
+uint64_t alignTo(uint64_t value, uint64_t alignment) {
+  return (value + alignment - 1) / alignment * alignment;
+}
+
+} // namespace
+
+bool Parser::addModuleVariable(Variable variable) {
+  auto known = moduleNames.find(variable.name);
+  // A declaration may stand before the definition.
+  if (known != moduleNames.end() &&
+      (!known->second.isExternal || known->second.space != variable.space)) {
+    if (variable.isExternal && known->second.space == variable.space)
+      return true;
+    return failAt(variable.location,
+                  "variable '" + variable.name + "' is defined twice");
   }
+  Name entry;
+  entry.kind = Name::Address;
+  entry.space = variable.space;
+  uint64_t stride = sizeOf(variable.type) * variable.vectorLength;
+  for (size_t i = variable.extents.size(); i-- > 0;) {
+    entry.strides.insert(entry.strides.begin(), stride);
+    stride *= variable.extents[i];
+  }
+  if (variable.space == Space::Shared) {
+    if (variable.isExternal && variable.size != 0)
+      return failAt(variable.location, "external shared variable '" +
+                                           variable.name +
+                                           "' must be an array without a size");
+    entry.index = int32_t(module.shared.size());
+    entry.isDynamicShared = variable.size == 0;
+    moduleNames[variable.name] = entry;
+    module.shared.push_back(std::move(variable));
+    return true;
+  }
+  entry.isExternal = variable.isExternal;
+  if (variable.isExternal) { // An error only where it is used.
+    moduleNames[variable.name] = entry;
+    return true;
+  }
+  bool isConst = variable.space == Space::Const;
+  uint64_t end = isConst ? module.constantBytes.size() : module.globalBytes;
+  variable.offset = alignTo(end, variable.alignment);
+  entry.offset = variable.offset;
+  moduleNames[variable.name] = entry;
+  for (PendingAddress &address : variableAddresses) {
+    address.inConstants = isConst;
+    address.variable =
+        uint32_t(isConst ? module.constants.size() : module.globals.size());
+    pendingAddresses.push_back(address);
+  }
+  if (isConst) {
+    if (variable.offset + variable.size > (1 << 16))
+      return failAt(variable.location,
+                    "constant variables take more than 65536 bytes");
+    module.constantBytes.resize(variable.offset + variable.size);
+    std::copy(variable.initial.begin(), variable.initial.end(),
+              module.constantBytes.begin() + variable.offset);
+    module.constants.push_back(std::move(variable));
+    return true;
+  }
+  module.globalBytes = variable.offset + variable.size;
+  if (module.globalBytes > (uint64_t(1) << 40))
+    return failAt(variable.location, "global variables take more than a "
+                                     "terabyte");
+  module.globals.push_back(std::move(variable));
+  return true;
 }
 
 bool ropewalk::emulator::parsePTX(std::string_view text, ModuleData &module,

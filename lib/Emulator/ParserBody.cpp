@@ -6,32 +6,55 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Registers, local and shared variables, labels, instructions and operands.
-// Braces inside a body open a scope of their own for all of these names.
+// Registers, local and shared variables, labels and instructions. Braces inside
+// a body open a scope of their own for all of these names.
 //
 //===----------------------------------------------------------------------===//
 
 #include "Parser.h"
 
-#include <charconv>
-
 using namespace ropewalk::emulator;
+
+bool Parser::addName(const std::string &text, Name entry,
+                     SourceLocation location) {
+  Scope &target = scopes[scope];
+  if (target.families.count(text) || !target.names.insert({text, entry}).second)
+    return failAt(location, "'" + text + "' is declared twice");
+  return true;
+}
 
 bool Parser::parseBody(FunctionSyntax &target) {
   function = &target;
   scopes.clear();
   pendingTargets.clear();
+  source = SourcePlace();
   next(); // '{'
   scopes.emplace_back();
   scope = 0;
-  Scope &top = scopes[0];
   for (const Parameter &parameter : target.info.parameters) {
     Name entry;
     entry.kind = Name::Address;
     entry.space = Space::Param;
     entry.offset = parameter.offset;
-    top.names[parameter.name] = entry;
+    if (!addName(parameter.name, entry, target.location))
+      return false;
   }
+  for (const std::vector<Formal> *formals :
+       {&target.results, &target.arguments})
+    for (const Formal &formal : *formals) {
+      Name entry;
+      entry.index = formal.index;
+      if (!formal.isRegister) {
+        entry.kind = Name::Address;
+        entry.space = Space::Local;
+        entry.isParameter = true;
+      }
+      const std::string &text = formal.isRegister
+                                    ? target.registers[formal.index].name
+                                    : target.locals[formal.index].name;
+      if (!addName(text, entry, target.location))
+        return false;
+    }
   while (scope >= 0) {
     const Token token = peek();
     if (token.kind == TokenKind::End)
@@ -49,29 +72,8 @@ bool Parser::parseBody(FunctionSyntax &target) {
       if (!parseBodyDirective())
         return false;
     } else if (token.kind == TokenKind::Identifier && peek(1).is(':')) {
-      next();
-      next();
-      if (peek().isDot("branchtargets")) {
-        next();
-        std::vector<std::pair<std::string, int>> labels;
-        do {
-          const Token &label = next();
-          if (label.kind != TokenKind::Identifier)
-            return fail(label, "expected a label, found " + describe(label));
-          labels.push_back({std::string(label.text), scope});
-        } while (consume(','));
-        if (!expect(';', "after '.branchtargets'"))
-          return false;
-        uint32_t index = uint32_t(pendingTargets.size());
-        scopes[scope].targetLists[std::string(token.text)] = index;
-        pendingTargets.push_back({token.location.line, std::move(labels)});
-      } else if (!scopes[scope]
-                      .labels
-                      .insert({std::string(token.text),
-                               uint32_t(target.body.size())})
-                      .second) {
-        return fail(token, "label " + describe(token) + " is defined twice");
-      }
+      if (!parseLabel())
+        return false;
     } else if (!parseInstruction()) {
       return false;
     }
@@ -79,67 +81,144 @@ bool Parser::parseBody(FunctionSyntax &target) {
   return resolveLabels();
 }
 
+bool Parser::parseLabel() {
+  const Token token = next();
+  next(); // ':'
+  if (peek().isDot("callprototype") || peek().isDot("calltargets")) {
+    // They describe indirect calls, which are errors of their own.
+    while (!peek().is(';') && peek().kind != TokenKind::End)
+      next();
+    return expect(';', "after the description of a call");
+  }
+  if (!peek().isDot("branchtargets")) {
+    if (!scopes[scope]
+             .labels
+             .insert({std::string(token.text), uint32_t(function->body.size())})
+             .second)
+      return fail(token, "label " + describe(token) + " is defined twice");
+    return true;
+  }
+  next();
+  std::vector<std::pair<std::string, int>> labels;
+  do {
+    const Token &label = next();
+    if (label.kind != TokenKind::Identifier)
+      return fail(label, "expected a label, found " + describe(label));
+    labels.push_back({std::string(label.text), scope});
+  } while (consume(','));
+  if (!expect(';', "after '.branchtargets'"))
+    return false;
+  uint32_t index = uint32_t(pendingTargets.size());
+  scopes[scope].targetLists[std::string(token.text)] = index;
+  pendingTargets.push_back({token.location.line, std::move(labels)});
+  return true;
+}
+
+bool Parser::parseLocation(const Token &token) {
+  // .loc file line column [, function_name label [+ n], inlined_at f l c]
+  auto numbers = [&](uint32_t *values) {
+    for (int i = 0; i < 3; ++i) {
+      const Token &number = next();
+      if (number.kind != TokenKind::Integer || number.value > 0xffffffff)
+        return fail(number, "expected three numbers after '" +
+                                std::string(token.text) + "', found " +
+                                describe(number));
+      values[i] = uint32_t(number.value);
+    }
+    return true;
+  };
+  uint32_t place[3], caller[3];
+  if (!numbers(place))
+    return false;
+  source = {place[0], place[1], place[2]};
+  while (consume(',')) {
+    const Token attribute = next();
+    if (attribute.text == "function_name") {
+      int64_t ignored = 0;
+      if (const Token &label = next(); label.kind != TokenKind::Identifier)
+        return fail(label, "expected a label after 'function_name', found " +
+                               describe(label));
+      if (!parseOffset(ignored))
+        return false;
+    } else if (attribute.text == "inlined_at") {
+      if (!numbers(caller))
+        return false;
+    } else {
+      return fail(attribute, "expected 'function_name' or 'inlined_at' in "
+                             "'.loc', found " +
+                                 describe(attribute));
+    }
+  }
+  return true;
+}
+
+bool Parser::parseBodyVariables(Space space, bool isParameter) {
+  Variable declared;
+  declared.space = isParameter ? Space::Param : space;
+  if (!parseVariableType(declared))
+    return false;
+  do {
+    Variable variable = declared;
+    if (!parseDeclarator(variable))
+      return false;
+    // What the hardware addresses; 1 MiB leaves room for any shared memory.
+    uint64_t limit = space == Space::Shared ? 1 << 20 : 1 << 19;
+    if (variable.size > limit)
+      return failAt(variable.location, std::string(".") + name(declared.space) +
+                                           " variables take more than " +
+                                           std::to_string(limit) + " bytes");
+    Name entry;
+    entry.kind = Name::Address;
+    entry.space = space;
+    entry.isParameter = isParameter;
+    uint64_t stride = uint64_t(sizeOf(variable.type)) * variable.vectorLength;
+    for (size_t i = variable.extents.size(); i-- > 0;) {
+      entry.strides.insert(entry.strides.begin(), stride);
+      stride *= variable.extents[i];
+    }
+    SourceLocation location = variable.location;
+    std::string text = variable.name;
+    if (space == Space::Shared) {
+      entry.index = int32_t(module.shared.size());
+      function->shared.push_back(uint32_t(entry.index));
+      module.shared.push_back(std::move(variable));
+    } else {
+      entry.index = int32_t(function->locals.size());
+      function->locals.push_back(std::move(variable));
+    }
+    if (!addName(text, entry, location))
+      return false;
+  } while (consume(','));
+  return expect(';', "after a variable");
+}
+
 bool Parser::parseBodyDirective() {
   const Token token = next();
   if (token.isDot("reg"))
     return parseRegisters();
-  if (token.isDot("loc")) {
-    // .loc file line column [, function_name label, inlined_at ...]
-    for (int i = 0; i < 3; ++i)
-      if (next().kind != TokenKind::Integer)
-        return fail(token, "expected three numbers after '.loc'");
-    while (consume(',')) {
-      next();
-      while (peek().kind != TokenKind::End && !peek().is(',') &&
-             peek().location.line == token.location.line)
-        next();
-    }
-    return true;
-  }
-  if (token.isDot("pragma")) {
-    while (peek().kind == TokenKind::String || peek().is(','))
-      next();
-    return expect(';', "after '.pragma'");
-  }
-  if (token.isDot("shared") || token.isDot("local")) {
-    bool isShared = token.isDot("shared");
-    Variable variable;
-    if (!parseVariable(isShared ? Space::Shared : Space::Local, false,
-                       variable))
-      return false;
-    uint32_t &end =
-        isShared ? function->info.staticSharedBytes : function->info.localBytes;
-    uint64_t offset = (uint64_t(end) + variable.alignment - 1) /
-                      variable.alignment * variable.alignment;
-    // What the hardware addresses; 1 MiB leaves room for any shared memory.
-    uint64_t limit = isShared ? 1 << 20 : 1 << 19;
-    if (variable.size > limit || offset + variable.size > limit)
-      return failAt(variable.location, std::string(".") + name(variable.space) +
-                                           " variables take more than " +
-                                           std::to_string(limit) + " bytes");
-    end = uint32_t(offset + variable.size);
-    Name entry;
-    entry.kind = Name::Address;
-    entry.space = variable.space;
-    entry.offset = offset;
-    if (!scopes[scope].names.insert({variable.name, entry}).second)
-      return failAt(variable.location,
-                    "'" + variable.name + "' is declared twice");
-    return expect(';', "after a variable");
-  }
+  if (token.isDot("loc"))
+    return parseLocation(token);
+  if (token.isDot("pragma"))
+    return parsePragma();
+  if (token.isDot("shared"))
+    return parseBodyVariables(Space::Shared, false);
+  if (token.isDot("local"))
+    return parseBodyVariables(Space::Local, false);
   if (token.isDot("param"))
-    return fail(token, "'.param' in a function: calls of device functions are "
-                       "not supported");
+    return parseBodyVariables(Space::Local, true);
   return fail(token,
               "unsupported directive " + describe(token) + " in a function");
 }
 
 bool Parser::parseRegisters() {
+  uint32_t length = 1;
+  if (peek().isDot("v2") || peek().isDot("v4"))
+    length = uint32_t(next().text[1] - '0');
   const Token typeToken = next();
   ScalarType type = typeToken.kind == TokenKind::Dot
                         ? scalarType(typeToken.text)
                         : ScalarType::None;
-  if (type == ScalarType::None)
+  if (type == ScalarType::None || (length > 1 && type == ScalarType::Pred))
     return fail(typeToken, "unsupported register type " + describe(typeToken));
   Scope &target = scopes[scope];
   do {
@@ -151,230 +230,40 @@ bool Parser::parseRegisters() {
     uint64_t count = 1;
     bool isFamily = consume('<');
     if (isFamily) {
+      if (length > 1)
+        return fail(nameToken, "family of vector registers");
       if (!parsePositive(count, 1 << 20, "a number of registers") ||
           !expect('>', "after a number of registers"))
         return false;
     }
-    if (function->registers.size() + count > (1 << 21))
+    if (function->registers.size() + count * length > (1 << 21))
       return fail(nameToken, "too many registers");
     int32_t first = int32_t(function->registers.size());
-    if (target.names.count(text) || target.families.count(text))
-      return fail(nameToken, "'" + text + "' is declared twice");
     if (isFamily) {
-      target.families[text] = {first, count};
+      if (target.names.count(text) ||
+          !target.families.insert({text, {first, count}}).second)
+        return fail(nameToken, "'" + text + "' is declared twice");
       for (uint64_t i = 0; i < count; ++i)
         function->registers.push_back({text + std::to_string(i), type});
-    } else {
-      Name entry;
-      entry.kind = Name::Register;
-      entry.index = first;
-      target.names[text] = entry;
-      function->registers.push_back({text, type});
+      continue;
     }
+    Name entry;
+    entry.kind = length > 1 ? Name::Vector : Name::Register;
+    entry.index = first;
+    entry.count = length;
+    if (!addName(text, entry, nameToken.location))
+      return false;
+    for (uint32_t i = 0; i < length; ++i)
+      function->registers.push_back(
+          {length > 1 ? text + "." + "xyzw"[i] : text, type});
   } while (consume(','));
   return expect(';', "after registers");
-}
-
-std::optional<Parser::Name> Parser::lookup(std::string_view text) {
-  // "%r12" splits into the family "%r" and the number 12.
-  size_t digits = text.size();
-  while (digits > 0 && text[digits - 1] >= '0' && text[digits - 1] <= '9')
-    --digits;
-  uint64_t number = 0;
-  bool hasNumber =
-      digits < text.size() &&
-      std::from_chars(text.data() + digits, text.data() + text.size(), number)
-              .ec == std::errc() &&
-      (text[digits] != '0' || digits + 1 == text.size());
-  for (int i = scope; i >= 0; i = scopes[i].parent) {
-    if (auto found = scopes[i].names.find(text); found != scopes[i].names.end())
-      return found->second;
-    if (!hasNumber)
-      continue;
-    auto family = scopes[i].families.find(text.substr(0, digits));
-    if (family != scopes[i].families.end() && number < family->second.count) {
-      Name entry;
-      entry.index = family->second.first + int32_t(number);
-      return entry;
-    }
-  }
-  if (auto found = moduleNames.find(text); found != moduleNames.end())
-    return found->second;
-  auto shared = moduleShared.find(text);
-  if (shared == moduleShared.end())
-    return std::nullopt;
-  const Variable &variable = shared->second;
-  Name entry;
-  entry.kind = Name::Address;
-  entry.space = Space::Shared;
-  if (variable.size == 0) {
-    entry.isDynamicShared = true;
-    function->info.usesDynamicShared = true;
-    function->dynamicSharedAlignment =
-        std::max(function->dynamicSharedAlignment, variable.alignment);
-  } else {
-    uint64_t offset =
-        (function->info.staticSharedBytes + uint64_t(variable.alignment) - 1) /
-        variable.alignment * variable.alignment;
-    if (variable.size > (1 << 20) || offset + variable.size > (1 << 20)) {
-      error = {".shared variables take more than 1048576 bytes",
-               variable.location};
-      return std::nullopt;
-    }
-    entry.offset = offset;
-    function->info.staticSharedBytes = uint32_t(offset + variable.size);
-    scopes[0].names[variable.name] = entry;
-  }
-  return entry;
-}
-
-int32_t Parser::lookupRegister(std::string_view text) {
-  auto found = lookup(text);
-  return found && found->kind == Name::Register ? found->index : -1;
-}
-
-bool Parser::parseOffset(int64_t &value) {
-  while (peek().is('+') || peek().is('-')) {
-    bool isNegative = next().is('-');
-    isNegative ^= consume('-');
-    const Token &token = next();
-    if (token.kind != TokenKind::Integer)
-      return fail(token,
-                  "expected an integer offset, found " + describe(token));
-    value = int64_t(isNegative ? uint64_t(value) - token.value
-                               : uint64_t(value) + token.value);
-  }
-  return true;
-}
-
-bool Parser::parsePair(OperandSyntax &operand) {
-  if (!consume('|'))
-    return true;
-  const Token second = next();
-  bool isName = second.kind == TokenKind::Identifier;
-  operand.pairIndex = isName && second.text == "_"
-                          ? -2
-                          : lookupRegister(isName ? second.text : "");
-  if (operand.pairIndex == -1)
-    return fail(second,
-                "expected a register after '|', found " + describe(second));
-  return true;
-}
-
-bool Parser::parseName(OperandSyntax &operand) {
-  const Token token = next();
-  std::string text(token.text);
-  if (text == "_") {
-    operand.kind = OperandSyntax::Sink;
-    return parsePair(operand);
-  }
-  auto found = lookup(text);
-  if (found && found->kind == Name::Address) {
-    operand.kind = OperandSyntax::Address;
-    operand.space = found->space;
-    operand.isDynamicShared = found->isDynamicShared;
-    operand.value = int64_t(found->offset);
-    operand.text = text;
-    return parseOffset(operand.value);
-  }
-  if (found) {
-    operand.kind = OperandSyntax::RegisterName;
-    operand.index = found->index;
-    if (peek().kind == TokenKind::Dot)
-      return fail(peek(), "components of vector registers are not supported");
-    return parsePair(operand);
-  }
-  if (text[0] == '%') {
-    operand.kind = OperandSyntax::Special;
-    if (peek().kind == TokenKind::Dot)
-      text += "." + std::string(next().text);
-  } else {
-    operand.kind = OperandSyntax::Symbol;
-    operand.index = scope;
-  }
-  operand.text = text;
-  return true;
-}
-
-bool Parser::parseAddressOperand(OperandSyntax &operand) {
-  operand.kind = OperandSyntax::Memory;
-  OperandSyntax base;
-  base.location = peek().location;
-  if (peek().kind == TokenKind::Identifier) {
-    if (!parseName(base))
-      return false;
-    if (base.kind != OperandSyntax::RegisterName &&
-        base.kind != OperandSyntax::Address)
-      return failAt(base.location,
-                    "unknown name '" + base.text + "' in an address");
-    if (base.kind == OperandSyntax::RegisterName && !parseOffset(operand.value))
-      return false;
-  } else {
-    uint64_t bits = 0;
-    if (!parseConstant(ScalarType::U64, bits))
-      return false;
-    base.kind = OperandSyntax::Immediate;
-    base.value = int64_t(bits);
-  }
-  operand.parts.push_back(std::move(base));
-  return expect(']', "after an address");
-}
-
-bool Parser::parseOperand(OperandSyntax &operand) {
-  const Token token = peek();
-  operand.location = token.location;
-  if (nesting > 16)
-    return fail(token, "operand is nested too deep");
-  if (consume('['))
-    return parseAddressOperand(operand);
-  if (token.is('{') || token.is('(')) {
-    next();
-    char close = token.is('{') ? '}' : ')';
-    operand.kind = token.is('{') ? OperandSyntax::Vector : OperandSyntax::List;
-    ++nesting;
-    while (!consume(close)) {
-      if (!operand.parts.empty() && !expect(',', "between operands"))
-        return false;
-      if (!parseOperand(operand.parts.emplace_back()))
-        return false;
-    }
-    --nesting;
-    return true;
-  }
-  if (consume('!')) {
-    if (peek().kind != TokenKind::Identifier || !parseName(operand) ||
-        operand.kind != OperandSyntax::RegisterName)
-      return fail(token, "expected a predicate after '!'");
-    operand.negated = true;
-    return true;
-  }
-  if (token.kind == TokenKind::Identifier)
-    return parseName(operand);
-  bool isNegative = token.is('-');
-  const Token &number = peek(isNegative);
-  if (number.kind == TokenKind::Float32 || number.kind == TokenKind::Float64) {
-    bool isSingle = number.kind == TokenKind::Float32;
-    operand.kind =
-        isSingle ? OperandSyntax::Float32Bits : OperandSyntax::Float64Bits;
-    uint64_t sign = isSingle ? uint64_t(1) << 31 : uint64_t(1) << 63;
-    operand.value = int64_t(isNegative ? number.value ^ sign : number.value);
-    position += isNegative + 1;
-    return true;
-  }
-  bool isComplement = !isNegative && token.is('~');
-  const Token &integer = peek(isNegative || isComplement);
-  if (integer.kind != TokenKind::Integer)
-    return fail(token, "expected an operand, found " + describe(token));
-  operand.kind = OperandSyntax::Immediate;
-  uint64_t value = integer.value;
-  operand.value = int64_t(isNegative ? -value : isComplement ? ~value : value);
-  position += (isNegative || isComplement) + 1;
-  return true;
 }
 
 bool Parser::parseInstruction() {
   InstructionSyntax instruction;
   nesting = 0;
+  namesParameter = namesElement = false;
   if (consume('@')) {
     instruction.guardNegated = consume('!');
     const Token guard = next();
@@ -387,9 +276,11 @@ bool Parser::parseInstruction() {
   }
   const Token opcode = next();
   instruction.location = opcode.location;
+  instruction.source = source;
   if (opcode.kind != TokenKind::Identifier)
     return fail(opcode, "expected an instruction, found " + describe(opcode));
   instruction.base = opcode.text;
+  inCall = instruction.base == "call";
   while (peek().kind == TokenKind::Dot)
     instruction.modifiers.emplace_back(next().text);
   while (!consume(';')) {
@@ -401,7 +292,55 @@ bool Parser::parseInstruction() {
     if (!parseOperand(instruction.operands.emplace_back()))
       return false;
   }
+  if (!finishInstruction(instruction))
+    return false;
   function->body.push_back(std::move(instruction));
+  return true;
+}
+
+/// Variables in the .param space of bodies and device functions are local
+/// memory once calls are inlined, so loads and stores become local ones.
+bool Parser::finishInstruction(InstructionSyntax &instruction) {
+  const std::string &base = instruction.base;
+  bool accesses = base == "ld" || base == "st";
+  if (namesElement && (accesses || base == "atom" || base == "red"))
+    for (OperandSyntax &operand : instruction.operands)
+      if (operand.kind == OperandSyntax::Address) {
+        // "a[1]" without further brackets is the memory there.
+        OperandSyntax memory;
+        memory.kind = OperandSyntax::Memory;
+        memory.location = operand.location;
+        memory.parts.push_back(operand);
+        operand = std::move(memory);
+      }
+  if (!accesses) {
+    if (namesParameter && base != "call" &&
+        (function->isEntry || base != "mov"))
+      return failAt(instruction.location,
+                    "'" + instruction.opcode() +
+                        "': names a parameter of a call or function");
+    return true;
+  }
+  const OperandSyntax *memory = nullptr;
+  for (const OperandSyntax &operand : instruction.operands)
+    if (operand.kind == OperandSyntax::Memory)
+      memory = &operand;
+  std::string *space = nullptr;
+  for (std::string &modifier : instruction.modifiers)
+    if (modifier == "param" || modifier == "param::func")
+      space = &modifier;
+  bool isParameter = memory && namesParameter &&
+                     memory->parts[0].kind == OperandSyntax::Address;
+  if (isParameter && !space)
+    return failAt(memory->parts[0].location,
+                  "'" + instruction.opcode() + "': '" + memory->parts[0].text +
+                      "' lies in .param memory");
+  bool isComputed = memory && !function->isEntry &&
+                    memory->parts[0].kind == OperandSyntax::RegisterName;
+  if (space && (isParameter || isComputed)) {
+    instruction.shown = instruction.opcode();
+    *space = "local";
+  }
   return true;
 }
 

@@ -78,6 +78,9 @@ struct Inst {
   uint32_t trackBegin = 0;
   uint16_t trackReads = 0, trackWrites = 0;
   SourceLocation location;
+  /// From .loc: `sourceFile` is a key of ModuleData::files; line 0 means
+  /// unknown.
+  uint32_t sourceFile = 0, sourceLine = 0, sourceColumn = 0;
   std::vector<uint32_t> targets; ///< Of an indexed branch.
 };
 
@@ -104,6 +107,23 @@ enum class SpecialRegister : uint8_t {
   LanemaskGt,
   DynamicSharedSize,
   TotalSharedSize,
+  SmId,
+  NsmId,
+  ClusterIdX,
+  ClusterIdY,
+  ClusterIdZ,
+  NclusterIdX,
+  NclusterIdY,
+  NclusterIdZ,
+  ClusterCtaidX,
+  ClusterCtaidY,
+  ClusterCtaidZ,
+  ClusterNctaidX,
+  ClusterNctaidY,
+  ClusterNctaidZ,
+  ClusterCtaRank,
+  ClusterNctaRank,
+  IsExplicitCluster, ///< A predicate: all bits of the first lanes.
 };
 
 struct Program {
@@ -119,7 +139,7 @@ struct Program {
   std::vector<uint8_t> constantMemory;
   uint32_t dynamicSharedOffset = 0;
   bool usesGlobalAtomics = false;
-  uint32_t egos = 1; ///< Bits of Ego that the code makes use of.
+  uint32_t egos = 1;                ///< Bits of Ego that the code makes use of.
   std::vector<std::string> opcodes; ///< By instruction, for reports.
   std::vector<Ref> operands;        ///< Behind Inst::extra.
 };

@@ -16,6 +16,8 @@
 
 #include "Ropewalk/Emulator/Module.h"
 
+#include <map>
+
 namespace ropewalk::emulator {
 
 enum class ScalarType : uint8_t {
@@ -66,23 +68,24 @@ struct Variable {
   uint64_t size = 0;
   uint32_t alignment = 1;
   uint64_t offset = 0;
-  bool isExternal = false; ///< Size known only at launch or not at all.
+  uint32_t vectorLength = 1;     ///< Of ".v2" and ".v4".
+  std::vector<uint64_t> extents; ///< Outermost first; 0 for "[]".
+  bool isExternal = false;       ///< Size known only at launch or not at all.
   std::vector<uint8_t> initial;
-  /// Addresses of other variables inside `initial`, 8 bytes each.
-  struct Address {
-    uint64_t position;
-    std::string symbol;
-    uint64_t addend;
-    bool generic;
-    SourceLocation location;
-  };
-  std::vector<Address> addresses;
   SourceLocation location;
 };
 
 struct Register {
   std::string name;
   ScalarType type = ScalarType::None;
+};
+
+/// Where .loc says that an instruction comes from: `file` is a key of
+/// ModuleData::files; line 0 means unknown.
+struct SourcePlace {
+  uint32_t file = 0;
+  uint32_t line = 0;
+  uint32_t column = 0;
 };
 
 struct OperandSyntax {
@@ -92,7 +95,7 @@ struct OperandSyntax {
     Float32Bits,
     Float64Bits,
     Label,   ///< `index`: instruction
-    Address, ///< `space`, `value`: a variable plus an offset
+    Address, ///< `space`, `value`: a variable plus an offset; see `index`
     Symbol,  ///< `text`: a name that is none of these
     Special, ///< `text`: "%tid.x"
     Vector,  ///< `parts`
@@ -105,6 +108,8 @@ struct OperandSyntax {
   Space space = Space::Generic;
   /// The address counts from the start of dynamic shared memory.
   bool isDynamicShared = false;
+  /// Beside the above: of an Address in local or shared memory the variable,
+  /// until calls are inlined and `value` counts from the start of the space.
   int32_t index = -1;
   int32_t pairIndex = -1; ///< "p|q": register of q; -2 for a sink.
   int64_t value = 0;
@@ -120,15 +125,34 @@ struct InstructionSyntax {
   std::vector<std::string> modifiers;
   std::vector<OperandSyntax> operands;
   SourceLocation location;
+  SourcePlace source;
+  std::string shown; ///< The opcode of the text if another one stands for it.
 
   std::string opcode() const;
 };
 
+/// A parameter or result of a device function.
+struct Formal {
+  bool isRegister = false;
+  int32_t index = -1; ///< In `registers` or `locals` of the function.
+  ScalarType type = ScalarType::None;
+  uint64_t size = 0;
+  bool isArray = false;
+};
+
 struct FunctionSyntax {
-  KernelInfo info;
+  KernelInfo info; ///< Of a device function only the name.
   bool isEntry = false;
+  bool hasBody = false;
+  SourceLocation location;
+  std::vector<Formal> results, arguments; ///< Of a device function.
   std::vector<Register> registers;
   std::vector<InstructionSyntax> body;
+  /// Variables of .local memory, and those of .param memory in bodies and
+  /// headers of device functions, which live there too.
+  std::vector<Variable> locals;
+  /// Entries of ModuleData::shared that the function declares or names.
+  std::vector<uint32_t> shared;
   uint32_t dynamicSharedAlignment = 1;
   /// Targets of the function's .branchtargets lists, as instructions.
   std::vector<std::vector<uint32_t>> branchTargets;
@@ -140,14 +164,18 @@ struct ModuleData {
   std::string target;
   std::vector<Variable> globals; ///< .global, at `globalBase` + offset
   std::vector<Variable> constants;
-  std::vector<Variable> shared; ///< Module scope.
+  std::vector<Variable> shared; ///< Of the module and of all functions.
   std::vector<uint8_t> constantBytes;
   uint64_t globalBase = 0;
   uint64_t globalBytes = 0;
+  std::map<uint32_t, std::string> files; ///< By the number of .file.
+  std::map<std::string, std::string, std::less<>> aliases;
+  /// Declared device functions, numbered.
+  std::map<std::string, uint32_t, std::less<>> functionNames;
 };
 
-/// Parses `text` into `module` and `functions` (entries only; the bodies of
-/// device functions, which no supported instruction reaches, are skipped).
+/// Parses `text` into `module` and `functions`: entries, device functions and
+/// declarations, in the order of the text.
 bool parsePTX(std::string_view text, ModuleData &module,
               std::vector<FunctionSyntax> &functions, Error &error);
 

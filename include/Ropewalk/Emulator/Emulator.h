@@ -116,6 +116,9 @@ public:
   explicit operator bool() const { return value.index() == 0; }
   const Counters &counters() const { return *std::get_if<Counters>(&value); }
   const Report &report() const { return *std::get_if<Report>(&value); }
+  /// What the kernel's printf wrote, by block in the order of the grid; also
+  /// the text up to a failure.
+  std::string output;
 
 private:
   std::variant<Counters, Report> value;
