@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Cluster.h"
+#include "Warpgroup.h"
 
 #include <algorithm>
 #include <bit>
@@ -68,6 +69,8 @@ void Block::start(Dim3 place) {
   }
   for (Barrier &barrier : barriers)
     barrier.clear();
+  if (program.usesWarpgroups)
+    startWarpgroups(*this);
   mbarriers.clear();
   flights.clear();
   executed = clockReads = 0;
@@ -241,8 +244,11 @@ bool Block::checkRegisters(Warp &warp, const Inst &inst, uint32_t mask) {
   uint32_t clean = ~uint32_t(0);
   uint32_t culprit = 0;
   for (unsigned i = 0; i < inst.trackReads; ++i) {
-    clean &= warp.initialized[list[i]];
-    if (mask & ~warp.initialized[list[i]])
+    uint32_t missing = mask & ~warp.initialized[list[i]];
+    if (i + inst.trackOptional >= inst.trackReads)
+      missing &= warp.predicate(inst.op[0]) ^ inst.optionalFlip;
+    clean &= ~missing;
+    if (missing)
       culprit = list[i];
   }
   if (!inst.copiesBits && (mask & ~clean))
@@ -628,7 +634,7 @@ Block::WarpStatus Block::runWarp(Warp &warp, uint64_t quantum) {
     if (warp.live == 0) {
       warp.state = Warp::Done;
       executed += quantum - left;
-      return WarpBlocked;
+      return warpgroups && !leaveWarpgroup(warp) ? WarpFailed : WarpBlocked;
     }
     bool failed = false;
     if (releaseParked(warp, failed) && select(warp))

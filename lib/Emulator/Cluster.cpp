@@ -15,6 +15,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Cluster.h"
+#include "Warpgroup.h"
 
 #include <algorithm>
 #include <bit>
@@ -154,6 +155,7 @@ void Cluster::reportDeadlock() {
           block->program.code[size_t(warp.splits[size_t(warp.current)].pc)];
       std::string place = "line " + std::to_string(inst.location.line);
       std::string what;
+      ReportKind kind = ReportKind::Deadlock;
       const Mbarrier *polled =
           warp.poll.inst ? warp.poll.owner->mbarriers.find(warp.poll.offset)
                          : nullptr;
@@ -180,12 +182,19 @@ void Cluster::reportDeadlock() {
       } else {
         place = std::string(warp.isBlocked ? "waits" : "polls") + " at '" +
                 block->program.opcodes[inst.id] + "', " + place;
-        what = "waits for something that nobody is left to do";
+        what = describeRegisterWait(warp, inst);
+        if (what.empty())
+          what = "waits for something that nobody is left to do";
+        else
+          kind = ReportKind::RegisterBudget;
       }
-      if (!first) {
+      // Others wait for the warp that waits for registers.
+      if (!first || (kind == ReportKind::RegisterBudget &&
+                     first->report.kind != ReportKind::RegisterBudget)) {
+        if (first)
+          first->report = Report();
         first = block.get();
-        block->fail(warp, polled ? *warp.poll.inst : inst, ReportKind::Deadlock,
-                    -1, what);
+        block->fail(warp, polled ? *warp.poll.inst : inst, kind, -1, what);
       }
       list +=
           "\n  " +

@@ -176,10 +176,13 @@ void ropewalk::emulator::findUninitialized(
     return;
   for (Inst &inst : program.code) {
     inst.trackBegin = uint32_t(program.tracked.size());
-    for (uint32_t index : reads[inst.id])
-      if (number[index] != ~uint32_t(0)) {
-        program.tracked.push_back(number[index]);
+    size_t firm = reads[inst.id].size() - inst.optionalReads;
+    for (size_t i = 0; i < reads[inst.id].size(); ++i)
+      if (uint32_t tracked = number[reads[inst.id][i]];
+          tracked != ~uint32_t(0)) {
+        program.tracked.push_back(tracked);
         ++inst.trackReads;
+        inst.trackOptional += i >= firm;
       }
     for (uint32_t index : writes[inst.id])
       if (number[index] != ~uint32_t(0)) {

@@ -13,6 +13,7 @@
 #include "Decoder.h"
 #include "ControlFlow.h"
 #include "RegisterRows.h"
+#include "Wgmma.h"
 
 #include <bit>
 #include <cstring>
@@ -36,6 +37,7 @@ bool InstDecoder::unsupported(const std::string &what) {
 }
 
 Program &InstDecoder::program() { return parent.program; }
+const ModuleData &InstDecoder::module() const { return parent.module; }
 
 const std::string &InstDecoder::peek(size_t ahead) const {
   static const std::string none;
@@ -651,5 +653,6 @@ bool FunctionDecoder::run() {
   for (const Register &reg : function.registers)
     names.push_back(reg.name);
   findUninitialized(program, reads, writes, names);
+  findHeldRegisters(program, reads, writes, rows, names);
   return true;
 }

@@ -95,6 +95,7 @@ public:
 
   const std::string &base() const { return syntax.base; }
   Program &program();
+  const ModuleData &module() const;
 
 private:
   /// The row of a special register that a block sets up at its start.

@@ -30,6 +30,7 @@ namespace ropewalk::emulator {
 
 struct Block;
 struct Cluster;
+struct Warpgroups;
 
 struct Split {
   enum State : uint8_t { Free, Running, Waiting, Parked };
@@ -157,6 +158,7 @@ struct Block {
   SharedMemory shared;
   std::vector<std::byte> local; ///< By thread.
   Barrier barriers[16];
+  std::shared_ptr<Warpgroups> warpgroups; ///< Null without wgmma, setmaxnreg.
   MbarrierTable mbarriers;
   /// Bulk copies under way that read or write `shared`.
   struct Flight {

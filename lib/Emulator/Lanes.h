@@ -144,6 +144,7 @@ void addExtendedOpcodes(OpcodeTable &table);
 void addMatrixOpcodes(OpcodeTable &table);
 void addMmaOpcodes(OpcodeTable &table);
 void addWgmmaOpcodes(OpcodeTable &table);
+void addRegisterOpcodes(OpcodeTable &table);
 void addMbarrierOpcodes(OpcodeTable &table);
 void addCopyOpcodes(OpcodeTable &table);
 void addClusterOpcodes(OpcodeTable &table);

@@ -20,11 +20,13 @@
 #include "Syntax.h"
 
 #include <cstddef>
+#include <memory>
 
 namespace ropewalk::emulator {
 
 struct Warp;
 struct Inst;
+struct HeldRegisters;
 
 /// Executes one instruction for the lanes in `mask` (never 0). Returns false
 /// when the block's report says why execution stops.
@@ -61,6 +63,9 @@ struct Inst {
   InstClass cls = InstClass::Integer;
   uint8_t count = 1;       ///< Elements of a vector access.
   bool copiesBits = false; ///< A move: uninitialized bits pass through.
+  /// A wgmma, whose registers at `extra` are not the program's own for a while.
+  bool holdsRegisters = false;
+  bool movesRegisters = false; ///< setmaxnreg.
   uint32_t guard = NoRow;  ///< Offset of the guard predicate.
   uint32_t guardFlip = 0;  ///< All ones for "@!p".
   uint32_t data = 0;       ///< Meaning depends on the handler.
@@ -77,6 +82,10 @@ struct Inst {
   /// at run time and that this instruction reads, writes.
   uint32_t trackBegin = 0;
   uint16_t trackReads = 0, trackWrites = 0;
+  /// Of the registers that this instruction reads, the last ones count only
+  /// where the predicate op[0], flipped, holds: in all, and of those tracked.
+  uint16_t optionalReads = 0, trackOptional = 0;
+  uint32_t optionalFlip = 0;
   SourceLocation location;
   /// From .loc: `sourceFile` is a key of ModuleData::files; line 0 means
   /// unknown.
@@ -142,6 +151,8 @@ struct Program {
   uint32_t egos = 1;                ///< Bits of Ego that the code makes use of.
   std::vector<std::string> opcodes; ///< By instruction, for reports.
   std::vector<Ref> operands;        ///< Behind Inst::extra.
+  bool usesWarpgroups = false;      ///< wgmma or setmaxnreg.
+  std::shared_ptr<const HeldRegisters> held; ///< Null without wgmma.
 };
 
 } // namespace ropewalk::emulator
