@@ -223,7 +223,7 @@ int ropewalk_ptx_launch(RopewalkPtxDevice *device,
   const Counters &counters = result.counters();
   std::string text = counters.table(), rows;
   if (flags & ROPEWALK_PTX_PROFILE) {
-    Profile profile(counters, module->text);
+    Profile profile(counters, kernels[entry], module->text);
     text += "\n" + profile.table();
     rows = ", \"profile\": " + profile.json();
   }

@@ -13,6 +13,7 @@
 
 #include "Ropewalk/Emulator/Profile.h"
 #include "JsonText.h"
+#include "Program.h"
 
 #include <cstdarg>
 #include <cstdio>
@@ -60,6 +61,21 @@ void takeTexts(std::string_view ptx, std::map<uint32_t, ProfileLine> &wanted) {
   }
 }
 
+void appendHeading(std::string &text, const char *first) {
+  append(text, "\n%8s %14s %16s %10s %12s %12s %12s %12s\n", first, "warps",
+         "lanes", "divergent", "requests", "sectors", "transactions",
+         "conflicts");
+}
+
+void appendFigures(std::string &text, const ProfileLine &line) {
+  const LineTraffic &traffic = line.traffic;
+  append(text, " %14llu %16llu %10llu %12llu %12llu %12llu %12llu",
+         ull(line.warps), ull(line.lanes), ull(traffic.divergentBranches),
+         ull(traffic.globalRequests + traffic.sharedRequests),
+         ull(traffic.globalSectors), ull(traffic.sharedTransactions),
+         ull(traffic.sharedConflicts));
+}
+
 double perWarp(uint64_t lanes, uint64_t warps) {
   return warps ? double(lanes) / double(warps) : 0;
 }
@@ -83,10 +99,13 @@ std::string remarks(const ProfileLine &line) {
 
 } // namespace
 
-Profile::Profile(const Counters &given, std::string_view ptx)
+Profile::Profile(const Counters &given, const Kernel &kernel,
+                 std::string_view ptx)
     : counters(given) {
   std::map<uint32_t, ProfileLine> byLine;
-  for (const LineCount &count : counters.lines) {
+  const std::vector<Inst> &code = kernel.program->code;
+  for (size_t i = 0; i < counters.lines.size() && i < code.size(); ++i) {
+    const LineCount &count = counters.lines[i];
     if (!count.warpInstructions)
       continue;
     auto [found, isNew] = byLine.try_emplace(count.line);
@@ -94,6 +113,7 @@ Profile::Profile(const Counters &given, std::string_view ptx)
     if (isNew) {
       line.line = count.line;
       line.cls = count.cls;
+      line.source = sourceOf(*kernel.module, code[i], /*withColumn=*/false);
     }
     line.warps += count.warpInstructions;
     line.lanes += count.laneInstructions;
@@ -102,6 +122,25 @@ Profile::Profile(const Counters &given, std::string_view ptx)
   takeTexts(ptx, byLine);
   for (auto &[number, line] : byLine)
     entries.push_back(std::move(line));
+}
+
+std::vector<ProfileLine> Profile::bySource() const {
+  std::vector<ProfileLine> sources;
+  std::map<std::string_view, size_t> index;
+  for (const ProfileLine &line : entries) {
+    if (line.source.empty())
+      continue;
+    auto [found, isNew] = index.try_emplace(line.source, sources.size());
+    if (isNew) {
+      sources.push_back(line);
+      continue;
+    }
+    ProfileLine &sum = sources[found->second];
+    sum.warps += line.warps;
+    sum.lanes += line.lanes;
+    sum.traffic += line.traffic;
+  }
+  return sources;
 }
 
 double Profile::share(uint64_t warps) const {
@@ -120,17 +159,21 @@ std::string Profile::table() const {
       append(text, "%-16s %14llu %6.2f%% %16llu %6.1f\n", name(InstClass(i)),
              ull(warps), 100 * share(warps), ull(lanes), perWarp(lanes, warps));
   }
-  append(text, "\n%8s %14s %16s %10s %12s %12s %12s %12s\n", "line", "warps",
-         "lanes", "divergent", "requests", "sectors", "transactions",
-         "conflicts");
-  for (const ProfileLine &line : entries)
-    append(text, "%8u %14llu %16llu %10llu %12llu %12llu %12llu %12llu\n",
-           line.line, ull(line.warps), ull(line.lanes),
-           ull(line.traffic.divergentBranches),
-           ull(line.traffic.globalRequests + line.traffic.sharedRequests),
-           ull(line.traffic.globalSectors),
-           ull(line.traffic.sharedTransactions),
-           ull(line.traffic.sharedConflicts));
+  std::vector<ProfileLine> sources = bySource();
+  if (!sources.empty()) {
+    appendHeading(text, "share");
+    for (const ProfileLine &line : sources) {
+      append(text, "%7.2f%%", 100 * share(line.warps));
+      appendFigures(text, line);
+      text += "  " + line.source + "\n";
+    }
+  }
+  appendHeading(text, "line");
+  for (const ProfileLine &line : entries) {
+    append(text, "%8u", line.line);
+    appendFigures(text, line);
+    text += "\n";
+  }
   append(text, "\n%7s %8s\n", "share", "line");
   uint32_t last = 0;
   bool isFirst = true;
@@ -165,7 +208,7 @@ std::string Profile::json() const {
     const LineTraffic &traffic = line.traffic;
     text += &line == entries.data() ? "" : ", ";
     append(text, "{\"line\": %u, \"text\": ", line.line);
-    text += quoted(line.text);
+    text += quoted(line.text) + ", \"source\": " + quoted(line.source);
     append(text, ", \"class\": \"%s\", \"warps\": %llu, \"lanes\": %llu",
            name(line.cls), ull(line.warps), ull(line.lanes));
     append(text,

@@ -66,9 +66,9 @@ struct Inst {
   /// A wgmma, whose registers at `extra` are not the program's own for a while.
   bool holdsRegisters = false;
   bool movesRegisters = false; ///< setmaxnreg.
-  uint32_t guard = NoRow;  ///< Offset of the guard predicate.
-  uint32_t guardFlip = 0;  ///< All ones for "@!p".
-  uint32_t data = 0;       ///< Meaning depends on the handler.
+  uint32_t guard = NoRow;      ///< Offset of the guard predicate.
+  uint32_t guardFlip = 0;      ///< All ones for "@!p".
+  uint32_t data = 0;           ///< Meaning depends on the handler.
   int32_t target = -1;
   int32_t reconverge = -1; ///< Where diverged lanes meet; -1 is never.
   Ref op[5];               ///< Destination first.
@@ -154,6 +154,11 @@ struct Program {
   bool usesWarpgroups = false;      ///< wgmma or setmaxnreg.
   std::shared_ptr<const HeldRegisters> held; ///< Null without wgmma.
 };
+
+/// Where the instruction comes from by .loc, "file.cu:12:5"; "" if unknown.
+/// Without the column for `withColumn` false.
+std::string sourceOf(const ModuleData &module, const Inst &inst,
+                     bool withColumn = true);
 
 } // namespace ropewalk::emulator
 

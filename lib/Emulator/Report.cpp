@@ -10,6 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Program.h"
 #include "Ropewalk/Emulator/Emulator.h"
 
 #include <cstdio>
@@ -41,6 +42,17 @@ const char *ropewalk::emulator::name(ReportKind kind) {
                                       "register-hazard",
                                       "cancelled"};
   return names[size_t(kind)];
+}
+
+std::string ropewalk::emulator::sourceOf(const ModuleData &module,
+                                         const Inst &inst, bool withColumn) {
+  auto file = module.files.find(inst.sourceFile);
+  if (!inst.sourceLine || file == module.files.end())
+    return {};
+  std::string text = file->second + ":" + std::to_string(inst.sourceLine);
+  if (withColumn && inst.sourceColumn)
+    text += ":" + std::to_string(inst.sourceColumn);
+  return text;
 }
 
 std::string Report::str() const {

@@ -68,9 +68,10 @@ class EmulationResult:
     counters: figures by name; counters["classes"] has "warps" and "lanes" of each class
         of instructions. Figures are exact and do not depend on threads.
     profile: with profile=True, one row for each PTX line that was executed, in the
-        order of the text: "line", "text", "class", "warps", "lanes", "share" (of all
-        warp instructions), "divergent_branches", "global_requests", "global_sectors",
-        "shared_requests", "shared_transactions" and "shared_conflicts".
+        order of the text: "line", "text", "source" ("kernel.cu:12", from .loc; "" if
+        unknown), "class", "warps", "lanes", "share" (of all warp instructions),
+        "divergent_branches", "global_requests", "global_sectors", "shared_requests",
+        "shared_transactions" and "shared_conflicts".
     text: the same as tables.
     """
 

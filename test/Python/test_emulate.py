@@ -205,6 +205,24 @@ def test_profile(rw: SimpleNamespace) -> None:
     assert "ld.global.u32 %r2, [%d1];" in result.text
 
 
+def test_sources(rw: SimpleNamespace) -> None:
+    """What .loc says is in profiles and reports; instructions before the first .loc have no source."""
+    text = INCREMENT.replace(".visible", '.file 1 "increment.cu"\n.file 2 "store.cuh"\n.visible')
+    text = text.replace("  ld.global", "  .loc 1 12 7\n  ld.global").replace("  st.global", "  .loc 2 5 0\n  st.global")
+    x, y = np.zeros(64, np.int32), np.zeros(64, np.int32)
+    result = rw.emulate(text, None, 1, 64, [x, y], profile=True)
+    sources = {row["line"]: row["source"] for row in result.profile}
+    assert sources[line_of(text, "ld.global")] == sources[line_of(text, "add.u32")] == "increment.cu:12"
+    assert sources[line_of(text, "st.global")] == "store.cuh:5" and sources[line_of(text, "ld.param")] == ""
+    # The load and the addition of two warps.
+    row = next(line for line in result.text.split("\n") if line.endswith("  increment.cu:12"))
+    assert row.split()[1:3] == ["4", "128"]
+    for arrays, source in (([x[:32], y], "increment.cu:12:7"), ([x, y[:32]], "store.cuh:5")):
+        with pytest.raises(rw.EmulationError) as caught:
+            rw.emulate(text, None, 1, 64, arrays)
+        assert caught.value.source == source and f"({source})" in str(caught.value)
+
+
 def test_profile_of_branches(rw: SimpleNamespace) -> None:
     """The divergent branch is the one of the last warp."""
     x = np.zeros(1000, np.float32)

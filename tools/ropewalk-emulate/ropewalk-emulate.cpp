@@ -73,7 +73,7 @@ std::string readText(const std::string &file, std::string &text) {
 }
 
 void printCounters(const Options &options, const Counters &counters,
-                   const std::string &ptx) {
+                   const Kernel &kernel, const std::string &ptx) {
   if (options.counters == "text")
     std::fputs(counters.table().c_str(), stdout);
   else if (options.counters == "json")
@@ -87,7 +87,7 @@ void printCounters(const Options &options, const Counters &counters,
   }
   if (options.profile.empty())
     return;
-  Profile profile(counters, ptx);
+  Profile profile(counters, kernel, ptx);
   if (options.profile == "json")
     std::printf("%s\n", profile.json().c_str());
   else
@@ -124,7 +124,7 @@ int runKernel(const Options &options, const Kernel &kernel,
     return failure(options.file + ": " + result.report().str());
   if (std::string reason = writeOutputs(device, arguments); !reason.empty())
     return failure(reason);
-  printCounters(options, result.counters(), ptx);
+  printCounters(options, result.counters(), kernel, ptx);
   return 0;
 }
 

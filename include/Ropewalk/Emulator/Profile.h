@@ -29,26 +29,32 @@ struct ProfileLine {
   uint64_t warps = 0;                 ///< Warp instructions.
   uint64_t lanes = 0;
   LineTraffic traffic;
-  std::string text; ///< Without blanks around it.
+  std::string text;   ///< Without blanks around it.
+  std::string source; ///< "kernel.cu:12", from .loc; "" if unknown.
 };
 
 class Profile {
 public:
-  /// `ptx` is the text that the launched module was parsed from.
-  Profile(const Counters &counters, std::string_view ptx);
+  /// `counters` are of a launch of `kernel`, `ptx` is the text that its module
+  /// was parsed from.
+  Profile(const Counters &counters, const Kernel &kernel, std::string_view ptx);
 
   /// In the order of the text.
   const std::vector<ProfileLine> &lines() const { return entries; }
 
-  /// Classes, then lines, then the lines of at least one percent as a listing.
+  /// Classes; lines of the source, where .loc tells them; PTX lines; and those
+  /// of at least one percent as a listing.
   std::string table() const;
   /// {"warp_instructions", "classes": {NAME: {"warps", "lanes"}}, "lines":
-  /// [{"line", "text", "class", "warps", "lanes", "share",
+  /// [{"line", "text", "source", "class", "warps", "lanes", "share",
   /// "divergent_branches", "global_requests", "global_sectors",
   /// "shared_requests", "shared_transactions", "shared_conflicts"}]}
   std::string json() const;
 
 private:
+  /// Sums of lines with one source, in the order of the text; `line` is that of
+  /// the first.
+  std::vector<ProfileLine> bySource() const;
   double share(uint64_t warps) const;
 
   Counters counters;
