@@ -147,6 +147,7 @@ void addWgmmaOpcodes(OpcodeTable &table);
 void addRegisterOpcodes(OpcodeTable &table);
 void addMbarrierOpcodes(OpcodeTable &table);
 void addCopyOpcodes(OpcodeTable &table);
+void addTensorMapOpcodes(OpcodeTable &table);
 void addClusterOpcodes(OpcodeTable &table);
 
 // Decoders of opcodes that integers and floats share; see OpsArithmetic.cpp.
@@ -156,6 +157,7 @@ bool decodeHalfArithmetic(InstDecoder &d, Inst &inst);
 /// cp.async.bulk.tensor and its reducing and prefetching forms, whole: no
 /// modifier has been taken.
 bool decodeTensorCopy(InstDecoder &d, Inst &inst);
+bool decodeTensorMapPrefetch(InstDecoder &d, Inst &inst);
 /// cp.async.bulk and cp.reduce.async.bulk, whole.
 bool decodeBulkCopy(InstDecoder &d, Inst &inst);
 /// st.async and red.async, behind "async".

@@ -36,6 +36,7 @@ const OpcodeTable *buildTable() {
     addWgmmaOpcodes(*result);
     addMbarrierOpcodes(*result);
     addCopyOpcodes(*result);
+    addTensorMapOpcodes(*result);
     addClusterOpcodes(*result);
     return result;
   }();

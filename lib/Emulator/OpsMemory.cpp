@@ -262,6 +262,8 @@ bool decodeLoadStore(InstDecoder &d, Inst &inst) {
 }
 
 bool decodePrefetch(InstDecoder &d, Inst &inst) {
+  if (d.peek() == "tensormap" || d.peek(1) == "tensormap")
+    return decodeTensorMapPrefetch(d, inst);
   Space space = d.take("global") ? Space::Global : Space::Generic;
   if (d.takeOneOf({"L1", "L2"}) < 0)
     return d.fail("expected '.L1' or '.L2'");

@@ -99,7 +99,7 @@ struct OperandSyntax {
     Symbol,  ///< `text`: a name that is none of these
     Special, ///< `text`: "%tid.x"
     Vector,  ///< `parts`
-    Memory,  ///< [parts[0] + value]
+    Memory,  ///< [parts[0] + value], or [parts[0] + value, parts[1]]
     Sink,    ///< "_"
     List     ///< ( ... ) of a call
   };

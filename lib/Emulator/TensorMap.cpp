@@ -221,3 +221,75 @@ bool ropewalk::emulator::decode(const std::byte *in, TensorMap &map,
   reason = check(map);
   return reason.empty();
 }
+
+TensorMapType ropewalk::emulator::tensorMapTypeOfPtx(uint32_t number) {
+  using T = TensorMapType;
+  static const T order[] = {T::U8,   T::U16,  T::U32,    T::S32,    T::U64,
+                            T::S64,  T::F16,  T::F32,    T::F32Ftz, T::F64,
+                            T::BF16, T::TF32, T::TF32Ftz};
+  return number < std::size(order) ? order[number] : T::Count;
+}
+
+std::string ropewalk::emulator::replace(std::byte *object, TensorMapField field,
+                                        uint32_t ordinal, uint64_t value) {
+  Encoded encoded;
+  std::memcpy(&encoded, object, sizeof encoded);
+  static const std::byte zeros[TensorMapBytes] = {};
+  if (std::memcmp(object, zeros, sizeof zeros) == 0)
+    encoded.magic = Magic;
+  else if (encoded.magic != Magic)
+    return "these 128 bytes are no tensor map";
+  else if (encoded.checksum != checksum(encoded))
+    return "the tensor map was changed after it was made";
+  // What fits its place is kept, even if it is wrong: programs that replace
+  // several fields pass through maps that break rules.
+  auto tooLarge = [&](const std::string &what, uint64_t limit) {
+    return wrong(what, value, "at most " + std::to_string(limit));
+  };
+  switch (field) {
+  case TensorMapField::GlobalAddress:
+    encoded.address = value;
+    break;
+  case TensorMapField::Rank:
+    if (value > 4)
+      return wrong("rank", value + 1, "1 to 5");
+    encoded.rank = uint8_t(value + 1);
+    break;
+  case TensorMapField::BoxDim:
+    if (value > UINT16_MAX)
+      return tooLarge(element("box", ordinal), 256);
+    encoded.box[ordinal] = uint16_t(value);
+    break;
+  case TensorMapField::GlobalDim:
+    encoded.dims[ordinal] = value;
+    break;
+  case TensorMapField::GlobalStride:
+    encoded.strides[ordinal] = value;
+    break;
+  case TensorMapField::ElementStride:
+    if (value > UINT8_MAX)
+      return tooLarge(element("elementStrides", ordinal), 8);
+    encoded.elementStrides[ordinal] = uint8_t(ordinal ? value : 1);
+    break;
+  case TensorMapField::ElementType:
+    encoded.type = uint8_t(tensorMapTypeOfPtx(uint32_t(value)));
+    break;
+  case TensorMapField::InterleaveLayout:
+    if (value)
+      return wrong("interleave", value, "0: interleaving is not supported");
+    break;
+  case TensorMapField::SwizzleMode:
+    if (value > uint64_t(TensorMapSwizzle::B128))
+      return wrong("swizzle", value, "0 to 3");
+    encoded.swizzle = uint8_t(value);
+    break;
+  case TensorMapField::FillMode:
+    if (value > uint64_t(TensorMapFill::Nan))
+      return wrong("fill", value, "0 or 1");
+    encoded.fill = uint8_t(value);
+    break;
+  }
+  encoded.checksum = checksum(encoded);
+  std::memcpy(object, &encoded, sizeof encoded);
+  return {};
+}

@@ -90,6 +90,32 @@ std::string encode(const TensorMap &map, std::byte (&out)[TensorMapBytes]);
 /// none that `encode` wrote.
 bool decode(const std::byte *in, TensorMap &map, std::string &reason);
 
+/// Fields that tensormap.replace names.
+enum class TensorMapField : uint8_t {
+  GlobalAddress,
+  Rank,
+  BoxDim,
+  GlobalDim,
+  GlobalStride,
+  ElementStride,
+  ElementType,
+  InterleaveLayout,
+  SwizzleMode,
+  FillMode
+};
+
+/// Replaces one field of an object, or of 128 zero bytes. `ordinal` is the
+/// dimension (of strides, the dimension less one) and `value` what PTX gives
+/// for the field: the rank less one, the number of an element type in the order
+/// of PTX. The object as a whole may then break a rule, which `decode` finds.
+/// Returns an empty text, or why nothing was changed.
+std::string replace(std::byte *object, TensorMapField field, uint32_t ordinal,
+                    uint64_t value);
+
+/// The type behind a number of tensormap.replace.tile.elemtype; Count if it is
+/// none of the types above.
+TensorMapType tensorMapTypeOfPtx(uint32_t number);
+
 } // namespace ropewalk::emulator
 
 #endif // ROPEWALK_EMULATOR_TENSORMAP_H
