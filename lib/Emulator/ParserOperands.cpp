@@ -204,9 +204,11 @@ bool Parser::parseAddressOperand(OperandSyntax &operand) {
   }
   operand.parts.push_back(std::move(base));
   // Instructions on tensors list coordinates after the address.
+  ++nesting;
   while (consume(','))
     if (!parseOperand(operand.parts.emplace_back()))
       return false;
+  --nesting;
   return expect(']', "after an address");
 }
 

@@ -348,7 +348,7 @@ TEST_F(TensorMisuseTest, ReplacesFieldsOfMapsInGlobalMemory) {
 
 TEST_F(TensorMisuseTest, RefusesFormsByName) {
   auto refuse = [&](const std::string &line, const std::string &part) {
-    SCOPED_TRACE(line);
+    SCOPED_TRACE(line.substr(0, 200));
     expectRefused(
         mapText("mov.u16 %h1, 1; mov.u64 %d5, 0; mov.u32 %r3, 0;\n" + line),
         part);
@@ -421,6 +421,10 @@ TEST_F(TensorMisuseTest, RefusesFormsByName) {
          "expected '.bulk_group'");
   refuse("cp.async.bulk.prefetch.tensor.1d.global [%d1, {%r3}];",
          "expected '.L2.global'");
+  std::string deep;
+  for (int i = 0; i < 100000; ++i)
+    deep += "[%r3, ";
+  refuse("mov.u32 %r3, " + deep + ";", "operand is nested too deep");
   // Fields of maps.
   std::string replace = "tensormap.replace.tile.";
   refuse(replace + "swizzle_atomicity.shared::cta.b1024.b32 [%r1], 0;",
