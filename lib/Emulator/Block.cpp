@@ -73,6 +73,8 @@ void Block::start(Dim3 place) {
     startWarpgroups(*this);
   mbarriers.clear();
   flights.clear();
+  hadFlights = false;
+  ended.clear();
   executed = clockReads = 0;
   report = Report();
 }

@@ -183,6 +183,7 @@ void enter(const BulkCopy::Place &place, const Flight &flight, bool reads) {
   for (const Block::Flight &known : place.block->flights)
     if (known.copy == &flight && known.reads == reads)
       return;
+  place.block->hadFlights = true;
   place.block->flights.push_back({&flight, flight.thread, reads});
 }
 
@@ -217,13 +218,45 @@ void ropewalk::emulator::reduceBytes(Reduction reduction, ScalarType type,
 }
 
 bool Block::checkExit(Warp &last) {
-  if (flights.empty())
+  if (!flights.empty()) {
+    const Actor &actor = flights.front().actor;
+    report.other = {int64_t(index), int(last.index), -1, {}};
+    return fail(*actor.warp, *actor.inst, ReportKind::AsyncHazard,
+                int(actor.lane),
+                "is still under way in the shared memory of block " +
+                    std::to_string(index) + " when that block exits");
+  }
+  if (!launch.options.checkRaces ||
+      !(hadFlights || cluster.blocks.size() > 1) || shared.size == 0)
     return true;
-  const Actor &actor = flights.front().actor;
-  report.other = {int64_t(index), int(last.index), -1, {}};
-  fail(*actor.warp, *actor.inst, ReportKind::AsyncHazard, int(actor.lane),
-       "is still under way in the shared memory of block " +
-           std::to_string(index) + " when that block exits");
+  // Whatever the schedule, all that went on in the memory has to be over for
+  // those who exit: as if they wrote to all of it now. Of cp.async the block
+  // itself takes care.
+  Past past;
+  addPast(past, ended);
+  for (Warp &warp : warps) {
+    cluster.ordering.awaitGroups(warp, warp.lanes, Ego::Copy, 0, true);
+    cluster.ordering.release(warp, warp.lanes, past);
+  }
+  unsigned lane = unsigned(std::countr_zero(last.lanes));
+  cluster.ordering.acquire(last, uint32_t(1) << lane, past);
+  const Inst &end = program.code.back();
+  for (const Mbarrier &barrier : mbarriers.objects)
+    if (!knowsTouches({&last, &end, lane}, *this, barrier, report.other))
+      return failAt(last, end, ReportKind::ClusterMisuse, int(lane),
+                    barrier.offset,
+                    "ends block " + std::to_string(index) +
+                        ", which may be before another block's operation on "
+                        "its mbarrier is over");
+  if (accessShared({&last, &end, lane}, *this, 0, shared.size, true))
+    return true;
+  if (report.kind != ReportKind::AsyncHazard)
+    report.kind = ReportKind::ClusterMisuse;
+  report.detail = "'" + program.opcodes[end.id] + "' ends block " +
+                  std::to_string(index) +
+                  ", which may be before another access of its shared memory "
+                  "is over: " +
+                  report.detail;
   return false;
 }
 
@@ -233,13 +266,12 @@ bool ropewalk::emulator::startBulkCopy(BulkCopy copy) {
   const BulkCopy &c = flight->copy;
   flight->thread = {c.warp, c.inst, c.lane};
   Cluster &cluster = c.warp->block->cluster;
-  // The thread itself has to know of the barriers.
+  if (c.completion == BulkCopy::OnMbarrier)
+    flight->operation = cluster.ordering.beginOperation(*c.warp, c.lane);
   for (const BulkCopy::Signal &signal : c.signals)
     if (!announceTransaction(flight->thread, *signal.barrier.block,
                              signal.barrier.address))
       return false;
-  if (c.completion == BulkCopy::OnMbarrier)
-    flight->operation = cluster.ordering.beginOperation(*c.warp, c.lane);
   Actor reader = flight->thread, writer = flight->thread;
   reader.operation = writer.operation = flight->operation;
   reader.ego = Ego::BulkRead;

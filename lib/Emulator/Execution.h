@@ -167,6 +167,10 @@ struct Block {
     bool reads = false;
   };
   std::vector<Flight> flights;
+  bool hadFlights = false;
+  /// What no longer goes on in `shared` though nobody has acquired it; see
+  /// ClusterBarrier::relaxed.
+  Past ended;
   uint64_t executed = 0;
   uint64_t clockReads = 0; ///< See readClock in OpsMove.cpp.
   Report report;

@@ -40,14 +40,10 @@ std::string initialized(const Mbarrier &barrier) {
          " initialized";
 }
 
-void join(std::vector<Time> &into, const std::vector<Time> &from) {
+void raise(std::vector<Time> &into, const std::vector<Time> &from) {
   into.resize(std::max(into.size(), from.size()));
   for (size_t i = 0; i < from.size(); ++i)
     into[i] = std::max(into[i], from[i]);
-}
-void join(Past &into, const Past &from) {
-  join(into.known, from.known);
-  join(into.fenced, from.fenced);
 }
 
 /// Goes on to the next phase if nothing is outstanding.
@@ -170,20 +166,78 @@ bool Block::touchesMbarrier(uint64_t offset, uint64_t bytes) {
   return !mbarriers.objects.empty() && mbarriers.overlapping(offset, bytes);
 }
 
+bool ropewalk::emulator::knowsTouches(const Actor &actor, Block &owner,
+                                      const Mbarrier &barrier,
+                                      Report::Party &other) {
+  Cluster &cluster = owner.cluster;
+  for (uint32_t warp = 0; warp < barrier.touches.size(); ++warp) {
+    const Mbarrier::Touch &touch = barrier.touches[warp];
+    for (uint32_t rest = touch.lanes; rest; rest &= rest - 1) {
+      unsigned lane = unsigned(std::countr_zero(rest));
+      if (cluster.ordering.knows(*actor.warp, actor.lane, warp, lane,
+                                 touch.time))
+        continue;
+      uint32_t warps = uint32_t(owner.warps.size());
+      other = {int64_t(cluster.blocks[warp / warps]->index), int(warp % warps),
+               int(lane), touch.inst->location};
+      return false;
+    }
+  }
+  return true;
+}
+
+namespace {
+
+/// Whether the lane knows of the initialization.
+bool knowsInit(const Actor &actor, Block &owner, uint64_t address,
+               const Mbarrier &barrier) {
+  const Warp &warp = *actor.warp;
+  if ((barrier.isFenced &&
+       warp.clusterWaits[actor.lane] > barrier.fencePhase) ||
+      owner.cluster.ordering.knows(warp, actor.lane, barrier.initWarp,
+                                   barrier.initLane, barrier.initTime))
+    return true;
+  Block &block = *warp.block;
+  block.report.other = {int64_t(owner.index),
+                        int(barrier.initWarp % owner.warps.size()),
+                        int(barrier.initLane), barrier.location};
+  return block.failAt(
+      warp, *actor.inst, ReportKind::SharedRace, int(actor.lane), address,
+      "uses " + initialized(barrier) + ", and nothing orders the two");
+}
+
+bool isInside(const Actor &actor, Block &owner, uint64_t address) {
+  if (address + MbarrierBytes <= owner.shared.size)
+    return true;
+  return actor.warp->block->failAt(
+      *actor.warp, *actor.inst, ReportKind::OutOfBounds, int(actor.lane),
+      address,
+      "needs an mbarrier in the block's " + std::to_string(owner.shared.size) +
+          " bytes of shared memory");
+}
+
+} // namespace
+
 Mbarrier *ropewalk::emulator::accessMbarrier(const Actor &actor, Block &owner,
                                              uint64_t address) {
-  // An address outside of shared memory is reported as such.
-  Mbarrier *barrier = address + MbarrierBytes <= owner.shared.size
-                          ? findLive(actor, owner, address)
-                          : nullptr;
-  if (!barrier && address + MbarrierBytes <= owner.shared.size)
+  if (!isInside(actor, owner, address))
     return nullptr;
-  const Warp &warp = *actor.warp;
-  if (barrier && barrier->isFenced &&
-      warp.clusterWaits[actor.lane] > barrier->fencePhase)
+  Mbarrier *barrier = findLive(actor, owner, address);
+  Ordering &ordering = owner.cluster.ordering;
+  if (!barrier || !owner.launch.options.checkRaces)
     return barrier;
-  return accessShared(actor, owner, address, MbarrierBytes, false) ? barrier
-                                                                   : nullptr;
+  if (!knowsInit(actor, owner, address, *barrier))
+    return nullptr;
+  uint32_t index = ordering.indexOf(*actor.warp);
+  if (barrier->touches.size() <= index)
+    barrier->touches.resize(index + 1);
+  Mbarrier::Touch &touch = barrier->touches[index];
+  uint32_t bit = uint32_t(1) << actor.lane;
+  Time time = ordering.touch(*actor.warp, bit);
+  touch.lanes = (touch.time == time ? touch.lanes : 0) | bit;
+  touch.time = time;
+  touch.inst = actor.inst;
+  return barrier;
 }
 
 bool ropewalk::emulator::initMbarrier(const Actor &actor, Block &owner,
@@ -207,8 +261,13 @@ bool ropewalk::emulator::initMbarrier(const Actor &actor, Block &owner,
   std::memcpy(host, &Pattern, sizeof Pattern);
   Mbarrier &barrier = owner.mbarriers.add(uint32_t(address));
   barrier.expected = barrier.pending = barrier.total = count;
-  barrier.initWarp = actor.warp->index;
+  Ordering &ordering = owner.cluster.ordering;
+  barrier.initWarp = ordering.indexOf(*actor.warp);
   barrier.initLane = actor.lane;
+  barrier.initTime =
+      owner.launch.options.checkRaces
+          ? ordering.touch(*actor.warp, uint32_t(1) << actor.lane)
+          : 0;
   barrier.location = actor.inst->location;
   ++owner.cluster.progress;
   return true;
@@ -223,6 +282,17 @@ bool ropewalk::emulator::invalidateMbarrier(const Actor &actor, Block &owner,
     return misuse(actor, address,
                   "invalidates " + initialized(*barrier) +
                       " while it is in use: it is in " + barrier->state());
+  Report::Party other;
+  if (owner.launch.options.checkRaces &&
+      !knowsTouches(actor, owner, *barrier, other)) {
+    Block &block = *actor.warp->block;
+    block.report.other = other;
+    return block.failAt(*actor.warp, *actor.inst, ReportKind::SharedRace,
+                        int(actor.lane), address,
+                        "invalidates " + initialized(*barrier) +
+                            ", which another lane uses, and nothing orders "
+                            "the two");
+  }
   if (!accessShared(actor, owner, address, MbarrierBytes, true))
     return false;
   owner.mbarriers.remove(uint32_t(address));
@@ -263,10 +333,14 @@ bool ropewalk::emulator::addTransaction(const Actor &actor, Block &owner,
 
 bool ropewalk::emulator::announceTransaction(const Actor &actor, Block &owner,
                                              uint64_t address) {
-  Mbarrier *barrier = accessMbarrier(actor, owner, address);
-  if (barrier)
-    ++barrier->announced;
-  return barrier;
+  if (!isInside(actor, owner, address))
+    return false;
+  Mbarrier *barrier = findLive(actor, owner, address);
+  if (!barrier || (owner.launch.options.checkRaces &&
+                   !knowsInit(actor, owner, address, *barrier)))
+    return false;
+  ++barrier->announced;
+  return true;
 }
 
 bool ropewalk::emulator::completeTransaction(const Actor &actor, Block &owner,
@@ -277,7 +351,7 @@ bool ropewalk::emulator::completeTransaction(const Actor &actor, Block &owner,
       !changeBytes(actor, owner, address, *barrier, -int64_t(bytes)))
     return false;
   --barrier->announced;
-  join(barrier->past[barrier->phase & 1], past);
+  addPast(barrier->past[barrier->phase & 1], past);
   update(owner, *barrier);
   return true;
 }
@@ -302,7 +376,7 @@ bool ropewalk::emulator::arriveLate(const Actor &actor, Block &owner,
   Mbarrier *barrier = findLive(actor, owner, address);
   if (!barrier || !arrive(actor, address, *barrier, Arrival()))
     return false;
-  join(barrier->past[barrier->phase & 1], past);
+  addPast(barrier->past[barrier->phase & 1], past);
   update(owner, *barrier);
   return true;
 }
@@ -357,9 +431,15 @@ uint32_t ropewalk::emulator::pendingCount(uint64_t state) {
   return uint32_t(state & MaxMbarrierCount);
 }
 
+void ropewalk::emulator::addPast(Past &into, const Past &from) {
+  raise(into.known, from.known);
+  raise(into.fenced, from.fenced);
+}
+
 void ropewalk::emulator::fenceMbarrierInit(Warp &warp, uint32_t lanes) {
+  uint32_t index = warp.block->cluster.ordering.indexOf(warp);
   for (Mbarrier &barrier : warp.block->mbarriers.objects) {
-    if (barrier.initWarp != warp.index || !(lanes >> barrier.initLane & 1) ||
+    if (barrier.initWarp != index || !(lanes >> barrier.initLane & 1) ||
         barrier.isFenced)
       continue;
     barrier.isFenced = true;

@@ -12,9 +12,10 @@
 // outstanding. What an arrival releases is collected for the current phase, and
 // a wait that succeeds acquires what was collected for the previous one.
 //
-// An operation on an object reads its bytes, in the generic proxy, for the
-// purpose of finding races; initialization and invalidation write them. So an
-// operation that is not ordered after the initialization is a race.
+// An operation has to know of the initialization, or it races with it; an
+// invalidation has to know of all operations. Both is checked here and not in
+// the shadow of shared memory, where an object is written by its initialization
+// and invalidation only.
 //
 //===----------------------------------------------------------------------===//
 
@@ -23,7 +24,7 @@
 
 #include "Ordering.h"
 
-#include "Ropewalk/Emulator/Module.h"
+#include "Ropewalk/Emulator/Emulator.h"
 
 #include <string>
 
@@ -43,8 +44,18 @@ struct Mbarrier {
   uint64_t phase = 0;     ///< Completed phases.
   Past past[2];           ///< Of the current and the previous phase, by parity.
 
-  uint32_t initWarp = 0, initLane = 0;
-  SourceLocation location; ///< Of the initialization.
+  /// The initialization: who, when, where.
+  uint32_t initWarp = 0; ///< Of the cluster's.
+  uint32_t initLane = 0;
+  Time initTime = 0;
+  SourceLocation location;
+  /// The latest operations, by warp of the cluster.
+  struct Touch {
+    Time time = 0;
+    uint32_t lanes = 0;
+    const Inst *inst = nullptr;
+  };
+  std::vector<Touch> touches;
   /// After fence.mbarrier_init: the phase of barrier.cluster whose arrival
   /// publishes the initialization even if it is relaxed.
   bool isFenced = false;
@@ -104,14 +115,20 @@ bool testMbarrier(Warp &warp, const Inst &inst, uint32_t lanes, Block &owner,
 /// The arrivals outstanding before the one that returned `state`.
 uint32_t pendingCount(uint64_t state);
 
-/// Checks that there is an object that the actor's lane may operate on; null
-/// after a report.
+/// Checks that there is an object that the actor's lane may operate on, and
+/// that it operates on it; null after a report.
 Mbarrier *accessMbarrier(const Actor &actor, Block &owner, uint64_t address);
+/// Whether the actor's lane knows of all operations of others on the object; if
+/// not, says which one is unknown.
+bool knowsTouches(const Actor &actor, Block &owner, const Mbarrier &barrier,
+                  Report::Party &other);
 /// An arrival of cp.async.mbarrier.arrive: `raisePending` when it is issued
 /// and, once the copies are complete, `arriveLate`.
 bool raisePending(const Actor &actor, Block &owner, uint64_t address);
 bool arriveLate(const Actor &actor, Block &owner, uint64_t address,
                 const Past &past);
+/// Adds `from` to `into`.
+void addPast(Past &into, const Past &from);
 /// fence.mbarrier_init by the lanes.
 void fenceMbarrierInit(Warp &warp, uint32_t lanes);
 

@@ -48,11 +48,11 @@ bool storeLane(Warp &warp, const Inst &inst, unsigned lane) {
     return warp.block->failAt(warp, inst, ReportKind::MbarrierMisuse, int(lane),
                               place.offset, "writes to an mbarrier object");
   Actor thread{&warp, &inst, lane};
-  if (!announceTransaction(thread, *barrier.block, barrier.offset))
-    return false;
   Cluster &cluster = warp.block->cluster;
   int32_t operation = cluster.ordering.beginOperation(warp, lane);
   Actor actor{&warp, &inst, lane, Ego::Thread, operation};
+  if (!announceTransaction(thread, *barrier.block, barrier.offset))
+    return false;
   actor.isAtomic = reduction != Reduction::None;
   if (actor.isAtomic &&
       !accessShared(actor, *place.block, place.offset, bytes, false))

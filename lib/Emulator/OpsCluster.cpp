@@ -86,9 +86,9 @@ bool arriveAtCluster(Warp &warp, const Inst &inst, uint32_t mask) {
                             "'barrier.cluster.wait' in between");
   Cluster &cluster = warp.block->cluster;
   ++warp.block->worker.counters.barriers;
-  if (!(inst.data & IsRelaxed))
-    cluster.ordering.release(warp, mask,
-                             cluster.barrier.past[cluster.barrier.phase & 1]);
+  ClusterBarrier &barrier = cluster.barrier;
+  Past *pasts = inst.data & IsRelaxed ? barrier.relaxed : barrier.past;
+  cluster.ordering.release(warp, mask, pasts[barrier.phase & 1]);
   warp.clusterArrived |= mask;
   cluster.updateBarrier();
   return true;
@@ -112,6 +112,7 @@ bool waitForCluster(Warp &warp, const Inst &inst, uint32_t mask) {
     return true;
   }
   warp.block->cluster.ordering.acquire(warp, mask, barrier.past[phase & 1]);
+  addPast(warp.block->ended, barrier.relaxed[phase & 1]);
   warp.clusterArrived &= ~mask;
   forLanes(mask, [&](unsigned lane) { ++warp.clusterWaits[lane]; });
   return true;

@@ -21,7 +21,7 @@ using namespace ropewalk::emulator;
 Accessor::Accessor(const Actor &actor, Ordering &ordering, bool isWrite)
     : actor(actor), ordering(ordering), plane(ordering.planeOf(actor)),
       epoch(ordering.touch(actor)), isWrite(isWrite),
-      isAsyncProxy(actor.operation >= 0 || actor.ego > Ego::Copy) {
+      isAsyncProxy(actor.ego > Ego::Copy) {
   if (actor.isAtomic && actor.scope == Scope::Weak)
     this->actor.scope = Scope::Device;
 }

@@ -262,8 +262,6 @@ TEST_F(MbarrierTest, NeedsItsInitializationBefore) {
   expectClean(text(body), {1}, {64}, arguments(output));
   // Lucky or not, it is wrong without the barrier in between.
   for (uint64_t seed : seeds) {
-    if (!KnowsOrder)
-      break;
     auto result = runSeed(replaced(text(body), "bar.sync 0;", ""), {1}, {64},
                           arguments(output), seed);
     ASSERT_FALSE(bool(result)) << "seed " << seed;
@@ -347,7 +345,8 @@ TEST_F(MbarrierTest, ReportsBadAddresses) {
   expectReport(text("mbarrier.init.shared.b64 [%r1+1024], 1;"), {1}, {1},
                arguments(output), ReportKind::OutOfBounds, "beyond");
   expectReport(text("mbarrier.arrive.shared.b64 _, [%r1+1024];"), {1}, {1},
-               arguments(output), ReportKind::OutOfBounds, "beyond");
+               arguments(output), ReportKind::OutOfBounds,
+               "needs an mbarrier in the block's 32 bytes of shared memory");
   expectReport(text("add.u32 %r1, %r1, 0x3000000;"
                     "mbarrier.arrive.shared::cluster.b64 _, [%r1];"),
                {1}, {1}, arguments(output), ReportKind::ClusterMisuse,
