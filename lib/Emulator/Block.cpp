@@ -22,7 +22,8 @@ Worker::Worker(const Launch &launch)
     : warpCount(launch.program->code.size()),
       laneCount(launch.program->code.size()),
       lineTraffic(launch.program->code.size()),
-      cache(launch.program->code.size()) {}
+      cache(launch.program->code.size()),
+      order(launch.program->communicates ? new GlobalOrder : nullptr) {}
 
 Block::Block(Cluster &cluster, uint32_t rank)
     : cluster(cluster), rank(rank), launch(cluster.launch),
@@ -42,6 +43,8 @@ void Block::start(Dim3 place) {
                launch.options.checkUninitializedMemory);
   local.assign(size_t(launch.kernel->info.localBytes) * warpCount * 32,
                std::byte(0));
+  localValid.assign(
+      launch.options.checkUninitializedMemory ? local.size() : 0, 0);
   warps.resize(warpCount);
   for (uint32_t i = 0; i < warpCount; ++i) {
     Warp &warp = warps[i];

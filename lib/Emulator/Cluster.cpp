@@ -38,7 +38,8 @@ Cluster::Cluster(const Launch &launch, Worker &worker)
     blocks.push_back(std::make_unique<Block>(*this, rank));
 }
 
-void Cluster::start(uint64_t index) {
+void Cluster::start(uint64_t linear) {
+  index = linear;
   const Dim3 &size = launch.cluster;
   uint64_t across = launch.grid.x / size.x, down = launch.grid.y / size.y;
   Dim3 place{uint32_t(index % across), uint32_t(index / across % down),
@@ -51,6 +52,7 @@ void Cluster::start(uint64_t index) {
   uint32_t warpCount = uint32_t((launch.block.count() + 31) / 32);
   ordering.reset(uint32_t(blocks.size()) * warpCount * 32, launch.program->egos,
                  launch.options.checkRaces);
+  sync.reset(index, worker.order.get());
   order.clear();
   for (uint32_t rank = 0; rank < blocks.size(); ++rank) {
     Dim3 inside{rank % size.x, rank / size.x % size.y, rank / size.x / size.y};

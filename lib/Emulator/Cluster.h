@@ -17,6 +17,7 @@
 
 #include "AsyncQueue.h"
 #include "Execution.h"
+#include "SyncLocations.h"
 
 #include <memory>
 
@@ -61,7 +62,9 @@ struct Cluster {
   const Launch &launch;
   Worker &worker;
   std::vector<std::unique_ptr<Block>> blocks; ///< By rank.
+  uint64_t index = 0; ///< Linear, in the grid of clusters.
   Ordering ordering;
+  SyncLocations sync{*this};
   AsyncQueue async;
   ClusterBarrier barrier;
   /// Counts everything that may let another warp go on.

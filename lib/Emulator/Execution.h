@@ -23,6 +23,7 @@
 #include "Ordering.h"
 #include "Program.h"
 #include "SharedMemory.h"
+#include "SyncLocations.h"
 
 #include <cstring>
 
@@ -114,6 +115,8 @@ struct Worker {
   /// What printf wrote, with the index of the block.
   std::vector<std::pair<uint64_t, std::string>> printed;
   size_t printedBytes = 0;
+  /// Null unless the blocks communicate.
+  std::unique_ptr<GlobalOrder> order;
 };
 
 struct Block {
@@ -156,7 +159,8 @@ struct Block {
   std::vector<Warp> warps;
   std::vector<std::byte> registers;
   SharedMemory shared;
-  std::vector<std::byte> local; ///< By thread.
+  std::vector<std::byte> local;    ///< By thread.
+  std::vector<uint8_t> localValid; ///< Empty if that is not checked.
   Barrier barriers[16];
   std::shared_ptr<Warpgroups> warpgroups; ///< Null without wgmma, setmaxnreg.
   MbarrierTable mbarriers;

@@ -140,6 +140,8 @@ void addAtomicOpcodes(OpcodeTable &table);
 void addWarpOpcodes(OpcodeTable &table);
 void addControlOpcodes(OpcodeTable &table);
 void addCallOpcodes(OpcodeTable &table);
+void addFenceOpcodes(OpcodeTable &table);
+void addCacheHintOpcodes(OpcodeTable &table);
 void addExtendedOpcodes(OpcodeTable &table);
 void addMatrixOpcodes(OpcodeTable &table);
 void addMmaOpcodes(OpcodeTable &table);

@@ -367,7 +367,7 @@ Device::launch(const Kernel &kernel, Dim3 grid, Dim3 block,
   uint64_t threads =
       options.threads ? options.threads : std::thread::hardware_concurrency();
   threads = std::clamp<uint64_t>(threads, 1, std::min<uint64_t>(count, 256));
-  bool interleaves = kernel.program->usesGlobalAtomics;
+  bool interleaves = kernel.program->communicates;
   std::deque<Worker> workers;
   for (uint64_t i = 0; i < (interleaves ? 1 : threads); ++i)
     workers.emplace_back(launch);

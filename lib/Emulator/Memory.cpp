@@ -32,6 +32,7 @@ std::string hex(uint64_t value) {
 uint64_t ropewalk::emulator::windowOf(Space space) {
   switch (space) {
   case Space::Shared:
+  case Space::SharedCluster:
     return SharedWindow;
   case Space::Local:
     return LocalWindow;
@@ -103,6 +104,19 @@ void DeviceMemory::markValid(Buffer &buffer, uint64_t address, uint64_t bytes) {
     return;
   }
   std::memset(buffer.valid + (address - buffer.base), 1, bytes);
+}
+
+void DeviceMemory::markInvalid(Buffer &buffer, uint64_t address,
+                               uint64_t bytes) {
+  // Where every byte was initialized there is no room for marks: the host's
+  // memory permitting, it is made now.
+  if (!buffer.valid) {
+    buffer.valid = static_cast<uint8_t *>(std::malloc(buffer.size));
+    if (!buffer.valid)
+      return;
+    std::memset(buffer.valid, 1, buffer.size);
+  }
+  std::memset(buffer.valid + (address - buffer.base), 0, bytes);
 }
 
 std::string DeviceMemory::describe(uint64_t address, uint64_t bytes) {

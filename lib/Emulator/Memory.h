@@ -63,6 +63,7 @@ struct DeviceMemory {
   /// describes what is there.
   Buffer *findRange(uint64_t address, uint64_t bytes, std::string &reason);
   void markValid(Buffer &buffer, uint64_t address, uint64_t bytes);
+  void markInvalid(Buffer &buffer, uint64_t address, uint64_t bytes);
   /// What `address` points at, for messages.
   std::string describe(uint64_t address, uint64_t bytes);
 

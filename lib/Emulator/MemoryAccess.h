@@ -27,6 +27,8 @@ enum MemoryFlags : uint32_t {
   MemoryNarrowBase = 4, ///< The base is a 32-bit register.
   MemorySpaceShift = 8,
   MemoryScopeShift = 12, ///< Of a strong access; 0 stands for the widest.
+  MemoryAcquire = 1 << 14,
+  MemoryRelease = 1 << 15,
   MemoryBytesShift = 16, ///< Bytes of one element.
 };
 
@@ -35,8 +37,24 @@ struct Access {
   alignas(64) uint64_t host[32];
   /// Lane i is at `host[0]` + i times the size of the access, all lanes live.
   bool isContiguous = false;
-  bool isUniform = false; ///< All lanes have one address.
+  bool isUniform = false;   ///< All lanes have one address.
+  uint32_t sharedLanes = 0; ///< Lanes whose address is in shared memory.
+  /// Where each lane's flag is, if the access is atomic and may synchronize:
+  /// the rank in the cluster or Location::Global, and the address there.
+  bool hasPlaces = false;
+  uint32_t rank[32];
+  uint64_t place[32];
 };
+
+/// A step of a hash of what a warp has seen.
+ROPEWALK_INLINE uint64_t mixState(uint64_t state) {
+  state *= 0x9e3779b97f4a7c15;
+  return state ^ state >> 29;
+}
+
+/// Takes ".cta", ".cluster", ".gpu" or ".sys" into Inst::data. Returns false,
+/// without an error, if none of them is next.
+bool takeScope(InstDecoder &d, Inst &inst);
 
 /// Writes what a lane stores to `out`.
 using ValueReader = void (*)(Warp &warp, const Inst &inst, unsigned lane,

@@ -30,6 +30,8 @@ const OpcodeTable *buildTable() {
     addWarpOpcodes(*result);
     addControlOpcodes(*result);
     addCallOpcodes(*result);
+    addFenceOpcodes(*result);
+    addCacheHintOpcodes(*result);
     addExtendedOpcodes(*result);
     addMatrixOpcodes(*result);
     addMmaOpcodes(*result);

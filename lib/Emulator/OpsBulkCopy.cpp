@@ -239,7 +239,7 @@ bool takeReduction(InstDecoder &d, Inst &inst, bool isToShared) {
   inst.count = uint8_t(reduction);
   inst.target = int32_t(type);
   if (!isToShared)
-    d.program().usesGlobalAtomics = true;
+    d.program().communicates = true;
   return true;
 }
 

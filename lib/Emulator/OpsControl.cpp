@@ -1,4 +1,4 @@
-//===- OpsControl.cpp - Control flow, barriers and fences -------*- C++ -*-===//
+//===- OpsControl.cpp - Control flow and barriers ---------------*- C++ -*-===//
 //
 // Part of Ropewalk, under the Apache License v2.0 with LLVM Exceptions.
 // See LICENSE for license information.
@@ -6,9 +6,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// bra, brx, ret, exit, trap, bar, barrier, membar, fence, nanosleep. The block
-// executes branches and barriers itself; here they are only decoded. Fences do
-// nothing, as warps run one after the other on one view of memory.
+// bra, brx, ret, exit, trap, bar, barrier, nanosleep. The block executes
+// branches and barriers itself; here they are only decoded.
 //
 //===----------------------------------------------------------------------===//
 
@@ -21,7 +20,11 @@ namespace {
 
 using S = ScalarType;
 
-bool nothing(Warp &, const Inst &, uint32_t) { return true; }
+/// Gives way: who sleeps waits for somebody.
+bool sleep(Warp &warp, const Inst &, uint32_t) {
+  warp.yields = true;
+  return true;
+}
 
 bool decodeBranch(InstDecoder &d, Inst &inst) {
   inst.cls = InstClass::Control;
@@ -127,29 +130,10 @@ bool decodeBarrier(InstDecoder &d, Inst &inst) {
   return true;
 }
 
-bool decodeMemoryBarrier(InstDecoder &d, Inst &inst) {
-  inst.cls = InstClass::Barrier;
-  inst.handler = &nothing;
-  if (d.takeOneOf({"cta", "gl", "sys"}) < 0)
-    return d.unsupported("modifier '." + d.peek() + "'");
-  return d.finish(0);
-}
-
-bool decodeFence(InstDecoder &d, Inst &inst) {
-  if (d.peek().substr(0, 5) == "proxy" || d.peek() == "mbarrier_init")
-    return decodeProxyFence(d, inst);
-  inst.cls = InstClass::Barrier;
-  inst.handler = &nothing;
-  d.takeOneOf({"sc", "acq_rel", "acquire", "release"});
-  if (d.takeOneOf({"cta", "cluster", "gpu", "sys"}) < 0)
-    return d.unsupported("modifier '." + d.peek() + "'");
-  return d.finish(0);
-}
-
 bool decodeSleep(InstDecoder &d, Inst &inst) {
   ScalarType type;
   inst.cls = InstClass::Control;
-  inst.handler = &nothing;
+  inst.handler = &sleep;
   return d.requireType(type, {S::U32}) && d.finish(1) &&
          d.source(0, type, inst.op[1]);
 }
@@ -164,8 +148,6 @@ void addControlOpcodes(OpcodeTable &table) {
   table["trap"] = &decodeTrap;
   table["bar"] = &decodeBarrier;
   table["barrier"] = &decodeBarrier;
-  table["membar"] = &decodeMemoryBarrier;
-  table["fence"] = &decodeFence;
   table["nanosleep"] = &decodeSleep;
 }
 

@@ -6,8 +6,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// ld, st and prefetch in all state spaces. Cache and eviction hints change no
-// result and are accepted; everything that would change one is an error.
+// ld and st in all state spaces. Cache and eviction hints change no result and
+// are accepted; everything that would change one is an error.
 //
 //===----------------------------------------------------------------------===//
 
@@ -129,12 +129,30 @@ bool storeWide(Warp &warp, const Inst &inst, uint32_t mask) {
   return true;
 }
 
-bool prefetch(Warp &, const Inst &, uint32_t) { return true; }
-
-bool takeScope(InstDecoder &d) {
-  if (d.takeOneOf({"cta", "cluster", "gpu", "sys"}) >= 0)
+/// Elements of 16 bytes.
+bool loadQuads(Warp &warp, const Inst &inst, uint32_t mask) {
+  Access access;
+  if (!resolve(warp, inst, mask, AccessKind::Load, 16, access))
+    return false;
+  if (inst.list[0].offset == NoRow)
     return true;
-  return d.fail("expected a scope");
+  std::byte *target = lanes<std::byte>(warp, inst.list[0]);
+  forLanes(mask, [&](unsigned i) {
+    std::memcpy(target + i * 16, reinterpret_cast<const void *>(access.host[i]),
+                16);
+  });
+  return true;
+}
+
+bool storeQuads(Warp &warp, const Inst &inst, uint32_t mask) {
+  Access access;
+  if (!resolve(warp, inst, mask, AccessKind::Store, 16, access, &storedValue))
+    return false;
+  const std::byte *source = lanes<std::byte>(warp, inst.list[0]);
+  forLanes(mask, [&](unsigned i) {
+    std::memcpy(reinterpret_cast<void *>(access.host[i]), source + i * 16, 16);
+  });
+  return true;
 }
 
 bool takeMemorySpace(InstDecoder &d, bool isLoad, Space &space) {
@@ -143,29 +161,39 @@ bool takeMemorySpace(InstDecoder &d, bool isLoad, Space &space) {
     space = Space::Global;
   else if (d.takeOneOf({"shared", "shared::cta"}) >= 0)
     space = Space::Shared;
+  else if (d.take("shared::cluster"))
+    space = Space::SharedCluster;
   else if (d.take("local"))
     space = Space::Local;
   else if (isLoad && d.take("const"))
     space = Space::Const;
   else if (isLoad && d.takeOneOf({"param", "param::entry"}) >= 0)
     space = Space::Param;
-  else if (d.peek() == "shared::cluster" || d.peek() == "param" ||
-           d.peek() == "param::func")
+  else if (d.peek() == "param" || d.peek() == "param::func" ||
+           d.peek() == "param::entry" || d.peek() == "const")
     return d.unsupported("state space '." + d.peek() + "'");
   return true;
 }
 
-/// Hints that tell only how likely data is used again.
-void takeHints(InstDecoder &d, bool isLoad) {
+/// Hints that tell only how likely data is used again. With `hasPolicy` the
+/// instruction has a cache policy as its last operand.
+void takeHints(InstDecoder &d, bool isLoad, bool &hasPolicy) {
+  hasPolicy = false;
   while (true) {
     if (isLoad ? d.takeOneOf({"ca", "cg", "cs", "lu", "cv", "nc"}) >= 0
                : d.takeOneOf({"wb", "cg", "cs", "wt"}) >= 0)
       continue;
     if (d.takeOneOf({"L1::evict_normal", "L1::evict_unchanged",
                      "L1::evict_first", "L1::evict_last", "L1::no_allocate",
-                     "L2::evict_normal", "L2::evict_first", "L2::evict_last",
-                     "L2::64B", "L2::128B", "L2::256B"}) >= 0)
+                     "L2::evict_normal", "L2::evict_first",
+                     "L2::evict_last"}) >= 0)
       continue;
+    if (isLoad && d.takeOneOf({"L2::64B", "L2::128B", "L2::256B"}) >= 0)
+      continue;
+    if (d.take("L2::cache_hint")) {
+      hasPolicy = true;
+      continue;
+    }
     return;
   }
 }
@@ -175,6 +203,7 @@ bool isSignedType(ScalarType type) { return type >= S::S8 && type <= S::S64; }
 InstClass classOf(Space space, bool isLoad) {
   switch (space) {
   case Space::Shared:
+  case Space::SharedCluster:
     return isLoad ? InstClass::SharedLoad : InstClass::SharedStore;
   case Space::Local:
     return InstClass::LocalAccess;
@@ -190,28 +219,41 @@ bool decodeLoadStore(InstDecoder &d, Inst &inst) {
   bool isLoad = d.base() == "ld";
   if (!isLoad && d.take("async"))
     return decodeAsyncStore(d, inst);
-  bool isScoped = d.take("relaxed") || d.take(isLoad ? "acquire" : "release");
-  if (isScoped) {
+  int order = d.takeOneOf({"relaxed", isLoad ? "acquire" : "release"});
+  if (order >= 0) {
     inst.data |= MemoryStrong;
-    if (!takeScope(d))
-      return false;
+    if (order == 1)
+      inst.data |= isLoad ? MemoryAcquire : MemoryRelease;
+    if (!takeScope(d, inst))
+      return d.fail("expected a scope");
   } else if (d.take("volatile")) {
-    inst.data |= MemoryStrong;
+    inst.data |= MemoryStrong; // Like .relaxed.sys.
   } else {
     d.take("weak");
   }
   Space space;
   if (!takeMemorySpace(d, isLoad, space))
     return false;
-  takeHints(d, isLoad);
+  bool hasPolicy = false;
+  takeHints(d, isLoad, hasPolicy);
   unsigned count = d.take("v2") ? 2 : d.take("v4") ? 4 : 1;
   ScalarType type;
   if (!d.requireType(type,
                      {S::B8, S::B16, S::B32, S::B64, S::U8, S::U16, S::U32,
                       S::U64, S::S8, S::S16, S::S32, S::S64, S::F16, S::BF16,
-                      S::F16x2, S::BF16x2, S::F32, S::F64}) ||
-      !d.finish(2))
+                      S::F16x2, S::BF16x2, S::F32, S::F64, S::B128}) ||
+      !d.finish(hasPolicy ? 3 : 2))
     return false;
+  // A policy is only a hint, but has to be there.
+  Ref policy;
+  if (hasPolicy && !d.source(2, S::B64, policy))
+    return false;
+  if (inst.data & MemoryStrong) {
+    if (space == Space::Global || space == Space::Generic)
+      d.program().communicates = true;
+    if (inst.data & MemoryAcquire)
+      d.program().synchronizes = true;
+  }
   uint32_t size = sizeOf(type);
   if (size * count > 16)
     return d.unsupported("an access of more than 16 bytes");
@@ -238,7 +280,7 @@ bool decodeLoadStore(InstDecoder &d, Inst &inst) {
     bool decides = element.kind == OperandSyntax::RegisterName;
     if (decides && width && width != bytes)
       return d.failAt(element, "registers of different sizes");
-    if (bytes > 8)
+    if (bytes > 8 && size <= 8)
       return d.failAt(element, "128-bit register in a load or store");
     if (decides)
       width = bytes;
@@ -250,6 +292,10 @@ bool decodeLoadStore(InstDecoder &d, Inst &inst) {
     inst.data |= MemoryNarrowBase;
   if (isSignedType(type))
     inst.data |= MemorySigned;
+  if (size == 16) {
+    inst.handler = isLoad ? &loadQuads : &storeQuads;
+    return true;
+  }
   if (width != size || size == 1) {
     inst.handler = isLoad ? &loadWide : &storeWide;
     return true;
@@ -261,24 +307,11 @@ bool decodeLoadStore(InstDecoder &d, Inst &inst) {
   return true;
 }
 
-bool decodePrefetch(InstDecoder &d, Inst &inst) {
-  if (d.peek() == "tensormap" || d.peek(1) == "tensormap")
-    return decodeTensorMapPrefetch(d, inst);
-  Space space = d.take("global") ? Space::Global : Space::Generic;
-  if (d.takeOneOf({"L1", "L2"}) < 0)
-    return d.fail("expected '.L1' or '.L2'");
-  uint32_t bytes = 0;
-  inst.cls = InstClass::Control;
-  inst.handler = &prefetch;
-  return d.finish(1) && d.address(0, space, inst.op[0], bytes, inst.offset);
-}
-
 } // namespace
 
 void addMemoryOpcodes(OpcodeTable &table) {
   table["ld"] = &decodeLoadStore;
   table["st"] = &decodeLoadStore;
-  table["prefetch"] = &decodePrefetch;
 }
 
 } // namespace ropewalk::emulator::ROPEWALK_EMULATOR_ISA

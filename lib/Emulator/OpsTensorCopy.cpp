@@ -334,7 +334,7 @@ bool decodeStore(InstDecoder &d, const Modifiers &m, unsigned rank,
   inst.cls = InstClass::SharedLoad;
   d.program().egos |= 1u << unsigned(Ego::Bulk) | 1u << unsigned(Ego::BulkRead);
   if (m.reduction != Reduction::None)
-    d.program().usesGlobalAtomics = true;
+    d.program().communicates = true;
   return d.finish(2 + m.hasPolicy) && mapOperand(d, 0, rank, inst) &&
          addressOperand(d, 1, Shared, AddressKind::SharedBlock, inst) &&
          (!m.hasPolicy || d.source(2, S::B64, policy));

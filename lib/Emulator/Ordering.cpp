@@ -296,10 +296,16 @@ void Ordering::split(WarpClock &warp, uint32_t lanes) {
 }
 
 /// What a group knows beside its clock.
-void Ordering::addOwn(const WarpClock &warp, const Group &group, Past &past) {
-  for (unsigned ego : egos)
-    raise(past.known.data() + agentOf(planeOf(warp.index, ego), 0),
-          group.known[ego], 32);
+void Ordering::addOwn(const WarpClock &warp, const Group &group,
+                      Past &past) const {
+  if (past.fenced.empty() && !group.clock->fenced.empty())
+    past.fenced.resize(agentCount);
+  for (unsigned ego : egos) {
+    uint32_t agent = agentOf(planeOf(warp.index, ego), 0);
+    raise(past.known.data() + agent, group.known[ego], 32);
+    if (ego < 2 && !past.fenced.empty())
+      raise(past.fenced.data() + agent, group.fenced[ego], 32);
+  }
 }
 
 //===----------------------------------------------------------------------===//
@@ -320,26 +326,46 @@ void Ordering::release(Warp &w, uint32_t lanes, Past &past) {
       past.base = group.clock->id;
     }
     addOwn(warp, group, past);
-    if (!past.fenced.empty() || group.clock->fenced.size()) {
-      past.fenced.resize(agentCount);
-      for (unsigned ego : egos)
-        if (ego < 2)
-          raise(past.fenced.data() + agentOf(planeOf(warp.index, ego), 0),
-                group.fenced[ego], 32);
-    }
   }
   Time time = tick(warp);
+  addLanes(w, lanes, time, past);
+}
+
+uint32_t Ordering::capture(const Warp &w, uint32_t lanes, Past &past) const {
+  if (!checks)
+    return lanes;
+  const WarpClock &warp = of(w);
+  const Group &group = groupOf(warp, unsigned(std::countr_zero(lanes)));
+  past.known.resize(agentCount);
+  join(past.known, group.clock->known);
+  join(past.fenced, group.clock->fenced);
+  addOwn(warp, group, past);
+  return lanes & group.lanes;
+}
+
+Time Ordering::advance(Warp &warp) { return checks ? tick(of(warp)) : 0; }
+
+void Ordering::addLanes(const Warp &w, uint32_t lanes, Time time,
+                        Past &past) const {
+  if (!checks)
+    return;
+  const WarpClock &warp = of(w);
   for (unsigned ego : egos) {
-    Time *known = past.known.data() + agentOf(planeOf(warp.index, ego), 0);
-    Time *fenced =
-        ego < 2 && !past.fenced.empty()
-            ? past.fenced.data() + agentOf(planeOf(warp.index, ego), 0)
-            : nullptr;
+    uint32_t agent = agentOf(planeOf(warp.index, ego), 0);
+    Time *known = past.known.data() + agent;
+    if (ego == 0 && lanes == ~uint32_t(0))
+      for (unsigned lane = 0; lane < 32; ++lane)
+        known[lane] = std::max(known[lane], time);
+    else
+      forLanesOf(lanes, [&](unsigned lane) {
+        known[lane] =
+            std::max(known[lane], ego == 0 ? time : warp.own[ego][lane]);
+      });
+    if (ego >= 2 || past.fenced.empty())
+      continue;
+    Time *fenced = past.fenced.data() + agent;
     forLanesOf(lanes, [&](unsigned lane) {
-      known[lane] =
-          ego == 0 ? time : std::max(known[lane], warp.own[ego][lane]);
-      if (fenced)
-        fenced[lane] = std::max(fenced[lane], warp.ownFenced[ego][lane]);
+      fenced[lane] = std::max(fenced[lane], warp.ownFenced[ego][lane]);
     });
   }
 }
@@ -653,6 +679,19 @@ bool Ordering::knows(const Warp &w, unsigned lane, uint32_t plane,
     return time < groupOf(warp, lane).known[ego][other];
   }
   return time < groupOf(warp, lane).clock->known[agentOf(plane, other)];
+}
+
+bool Ordering::knowsByClock(const Warp &warp, unsigned lane, uint32_t plane,
+                            unsigned other, Time time) const {
+  return time < groupOf(of(warp), lane).clock->known[agentOf(plane, other)];
+}
+
+uint64_t Ordering::clockOf(const Warp &warp, unsigned lane) const {
+  return groupOf(of(warp), lane).clock->id;
+}
+
+uint64_t Ordering::groupIdOf(const Warp &warp, unsigned lane) const {
+  return groupOf(of(warp), lane).id;
 }
 
 bool Ordering::isFenced(const Warp &w, unsigned lane, uint32_t plane,

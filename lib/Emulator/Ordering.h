@@ -157,6 +157,24 @@ public:
   /// Whether the warp's lane knows what agent `other` of `plane` did at `time`.
   bool knows(const Warp &warp, unsigned lane, uint32_t plane, unsigned other,
              Time time) const;
+  /// Whether a clock that the lane shares with other warps knows it, and which
+  /// clock that is.
+  bool knowsByClock(const Warp &warp, unsigned lane, uint32_t plane,
+                    unsigned other, Time time) const;
+  uint64_t clockOf(const Warp &warp, unsigned lane) const;
+  /// Names what the lane's group knows.
+  uint64_t groupIdOf(const Warp &warp, unsigned lane) const;
+  /// Adds to `past` what the lowest of the lanes and others know in common.
+  /// Returns those others of `lanes`, with that one.
+  uint32_t capture(const Warp &warp, uint32_t lanes, Past &past) const;
+  /// What the warp does from now on is later than the time returned.
+  Time advance(Warp &warp);
+  /// Adds what the lanes themselves did before `time`.
+  void addLanes(const Warp &warp, uint32_t lanes, Time time, Past &past) const;
+  /// Of the agent in a Past.
+  uint32_t agentOf(uint32_t plane, unsigned lane) const {
+    return plane < threadPlanes ? plane * 32 + lane : threadPlanes * 31 + plane;
+  }
   /// Whether that is also fenced. For planes of the generic proxy.
   bool isFenced(const Warp &warp, unsigned lane, uint32_t plane, unsigned other,
                 Time time) const;
@@ -192,10 +210,7 @@ private:
   Time touch(WarpClock &warp, unsigned ego, uint32_t lanes);
   /// Splits groups so that each lies inside or outside of `lanes`.
   void split(WarpClock &warp, uint32_t lanes);
-  void addOwn(const WarpClock &warp, const Group &group, Past &past);
-  uint32_t agentOf(uint32_t plane, unsigned lane) const {
-    return plane < threadPlanes ? plane * 32 + lane : threadPlanes * 31 + plane;
-  }
+  void addOwn(const WarpClock &warp, const Group &group, Past &past) const;
   uint32_t planeOf(uint32_t warp, unsigned ego) const {
     return egoRank[ego] * warpCount + warp;
   }

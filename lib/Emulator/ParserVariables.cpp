@@ -320,7 +320,8 @@ uint32_t ropewalk::emulator::sizeOf(ScalarType type) {
 
 const char *ropewalk::emulator::name(Space space) {
   static const char *const names[] = {"generic", "global", "shared",
-                                      "local",   "const",  "param"};
+                                      "local",   "const",  "param",
+                                      "shared::cluster"};
   return names[size_t(space)];
 }
 

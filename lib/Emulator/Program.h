@@ -147,8 +147,11 @@ struct Program {
   std::vector<std::string> trackedNames;
   std::vector<uint8_t> constantMemory;
   uint32_t dynamicSharedOffset = 0;
-  bool usesGlobalAtomics = false;
-  uint32_t egos = 1;                ///< Bits of Ego that the code makes use of.
+  /// Blocks may see each other at work: strong accesses to global memory.
+  bool communicates = false;
+  /// fence or membar; these or acquires, without which flags order nothing.
+  bool usesFences = false, synchronizes = false;
+  uint32_t egos = 1; ///< Bits of Ego that the code makes use of.
   std::vector<std::string> opcodes; ///< By instruction, for reports.
   std::vector<Ref> operands;        ///< Behind Inst::extra.
   bool usesWarpgroups = false;      ///< wgmma or setmaxnreg.

@@ -57,6 +57,7 @@ enum class Space : uint8_t {
   Local,
   Const,
   Param,
+  SharedCluster, ///< Of any block of the cluster.
 };
 const char *name(Space space);
 

@@ -120,7 +120,7 @@ private:
   }
 
   void addStep() {
-    unsigned kind = below(hasFlags ? 14 : 11);
+    unsigned kind = below(hasFlags ? 15 : 11);
     unsigned warp = below(Warps);
     if (kind < 8)
       addAccess(warp);
@@ -128,8 +128,12 @@ private:
       addWarpSync(warp);
     else if (kind == 10)
       addBarrier();
+    else if (kind == 11)
+      addFence(warp);
+    else if (kind == 12)
+      addSignal(warp);
     else
-      addFlag();
+      addWait(warp);
   }
 
   void addAccess(unsigned warp) {
@@ -228,17 +232,89 @@ private:
     synchronize(arrive, wait);
   }
 
-  void addFlag();
+  void addFence(unsigned warp) {
+    uint32_t mask = someLanes();
+    static const char *const fences[] = {"fence.acq_rel.cta", "fence.sc.cta",
+                                         "membar.cta", "fence.acq_rel.gpu"};
+    program.warp[warp] += guard(mask) + "@%p5 " + fences[below(4)] + ";\n";
+    forLanes(warp, mask, [&](unsigned thread, unsigned) {
+      for (const Clocks::Clock &clock : pending[thread])
+        clocks.acquire(thread, clock);
+      pending[thread].clear();
+      captured[thread].clear();
+      clocks.release(thread, captured[thread]);
+    });
+  }
 
+  void addSignal(unsigned warp) {
+    unsigned lane = below(Lanes), thread = warp * 32 + lane;
+    bool releases = below(2);
+    // A flag is stored once, or counted up by several.
+    bool counts = below(2);
+    unsigned flag = below(unsigned(flags.size()) + 1);
+    while (flag < flags.size() && !(counts && flags[flag].isCount))
+      ++flag;
+    if (flag == flags.size())
+      flags.push_back({counts, 0, {}});
+    std::string place = "[flags+" + std::to_string(flag * 4) + "]";
+    std::string order = releases ? "release" : "relaxed";
+    program.warp[warp] +=
+        guard(1u << lane) + "@%p5 " +
+        (counts                  ? "red." + order + ".cta.shared.add.u32 "
+         : !releases && below(2) ? std::string("st.volatile.shared.u32 ")
+                                 : "st." + order + ".cta.shared.u32 ") +
+        place + ", 1;\n";
+    ++flags[flag].value;
+    Clocks::Clock past = captured[thread];
+    if (releases) {
+      past.clear();
+      clocks.release(thread, past);
+    }
+    if (!past.empty())
+      flags[flag].pasts.push_back(past);
+  }
+
+  void addWait(unsigned warp) {
+    if (flags.empty())
+      return addSignal(warp);
+    unsigned number = below(unsigned(flags.size()));
+    Flag &flag = flags[number];
+    flag.isCount = false; // Closed: the value is the last one.
+    uint32_t mask = someLanes();
+    bool acquires = below(2);
+    std::string label = "L" + std::to_string(++labels);
+    std::string load = acquires   ? "ld.acquire.cta.shared.u32"
+                       : below(2) ? "ld.relaxed.gpu.shared.u32"
+                                  : "ld.volatile.shared.u32";
+    program.warp[warp] +=
+        guard(mask) + "mov.b32 %r25, 0;\n" + label + ":\n@%p5 " + load +
+        " %r25, [flags+" + std::to_string(number * 4) +
+        "];\nsetp.ne.and.u32 %p6, %r25, " + std::to_string(flag.value) +
+        ", %p5;\n@%p6 bra " + label + ";\n";
+    forLanes(warp, mask, [&](unsigned thread, unsigned) {
+      for (const Clocks::Clock &past : flag.pasts)
+        if (acquires)
+          clocks.acquire(thread, past);
+        else
+          pending[thread].push_back(past);
+    });
+  }
+
+  struct Flag {
+    bool isCount;
+    unsigned value;
+    std::vector<Clocks::Clock> pasts;
+  };
   std::mt19937 random;
   bool hasFlags;
   Program program;
   Clocks clocks;
-  unsigned accesses = 0, barriers = 0, flags = 0;
+  unsigned accesses = 0, barriers = 0, labels = 0;
+  std::vector<Flag> flags;
+  Clocks::Clock captured[Threads];
+  std::vector<Clocks::Clock> pending[Threads];
   std::vector<Access> log[Bytes];
 };
-
-void Generator::addFlag() {}
 
 struct OrderingTest : Fixture {
   static std::string text(const Program &program) {
@@ -301,5 +377,8 @@ struct OrderingTest : Fixture {
 
 // Guards that no report is false, and that hardly a race goes unseen.
 TEST_F(OrderingTest, RandomBarriers) { check(false, 1, 600); }
+
+// Guards flags in memory: release and acquire patterns with and without fences.
+TEST_F(OrderingTest, RandomFlags) { check(true, 1, 600); }
 
 } // namespace

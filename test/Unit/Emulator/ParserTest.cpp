@@ -41,9 +41,9 @@ TEST(ParserTest, UnsupportedInstructionsAreNamed) {
             "8:1: 'fma.f32': expected a rounding mode");
   EXPECT_EQ(errorOfBody("cvt.f16.f32 %h1, %r1;"),
             "8:1: 'cvt.f16.f32': narrowing conversion needs a rounding mode");
-  EXPECT_EQ(errorOfBody("ld.shared::cluster.u32 %r1, [%r2];"),
-            "8:1: 'ld.shared::cluster.u32': state space '.shared::cluster' is "
-            "not supported");
+  EXPECT_EQ(errorOfBody("ld.mmio.relaxed.sys.global.u32 %r1, [%d2];"),
+            "8:1: 'ld.mmio.relaxed.sys.global.u32': modifier '.mmio' is not "
+            "supported");
 }
 
 // Guards operands of the wrong kind, number and size.

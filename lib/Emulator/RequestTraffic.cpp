@@ -1,0 +1,146 @@
+//===- RequestTraffic.cpp - Counts of memory traffic ------------*- C++ -*-===//
+//
+// Part of Ropewalk, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Sectors of global memory and banks of shared memory.
+//
+//===----------------------------------------------------------------------===//
+
+#include "MemoryRequest.h"
+
+namespace ropewalk::emulator::ROPEWALK_EMULATOR_ISA {
+
+namespace {
+
+/// Distinct 32-byte sectors of the request.
+uint64_t countSectors(const Request &r) {
+  if (r.isContiguous || r.isUniform())
+    return ((r.high + r.bytes - 1) >> 5) - (r.low >> 5) + 1;
+  uint64_t sectors[32];
+  unsigned count = 0;
+  bool isSorted = true;
+  forLanes(r.mask, [&](unsigned lane) {
+    uint64_t sector = r.at(lane) >> 5;
+    if (count && sectors[count - 1] == sector)
+      return;
+    isSorted &= !count || sectors[count - 1] < sector;
+    sectors[count++] = sector;
+  });
+  // Aligned accesses of at most 16 bytes never straddle sectors.
+  if (isSorted)
+    return count;
+  std::sort(sectors, sectors + count);
+  return uint64_t(std::unique(sectors, sectors + count) - sectors);
+}
+
+/// Transactions of the lanes [first, last): the most distinct words that fall
+/// into one bank.
+uint32_t countBank(const Request &r, unsigned first, unsigned last) {
+  uint32_t words[32 * 4], next[32 * 4], used = 0;
+  int32_t head[32];
+  uint8_t depth[32];
+  std::memset(head, -1, sizeof head);
+  std::memset(depth, 0, sizeof depth);
+  uint32_t most = 0;
+  uint32_t perLane = std::max<uint32_t>(r.bytes / 4, 1);
+  for (unsigned lane = first; lane < last; ++lane) {
+    if (!(r.mask >> lane & 1))
+      continue;
+    uint32_t word = uint32_t(r.at(lane)) >> 2;
+    for (uint32_t i = 0; i < perLane; ++i, ++word) {
+      uint32_t bank = word & 31;
+      int32_t entry = head[bank];
+      while (entry >= 0 && words[entry] != word)
+        entry = int32_t(next[entry]);
+      if (entry >= 0)
+        continue;
+      words[used] = word;
+      next[used] = uint32_t(head[bank]);
+      head[bank] = int32_t(used++);
+      most = std::max<uint32_t>(most, ++depth[bank]);
+    }
+  }
+  return most;
+}
+
+/// By lane, the bit of the aligned piece of 128 bytes that it accesses; 0 for
+/// lanes that do not take part. Lanes with different bits share no bank.
+Vec<uint32_t> bankBits(const Request &r) {
+  unsigned shift = unsigned(std::countr_zero(r.bytes));
+  Vec<uint32_t> piece =
+      __builtin_convertvector(r.address, Vec<uint32_t>) >> shift &
+      (uint32_t(128) >> shift) - 1;
+  return select<uint32_t>(r.mask, Vec<uint32_t>(1) << piece, Vec<uint32_t>(0));
+}
+
+} // namespace
+
+void countGlobal(const Request &r) {
+  Counters &counters = r.warp.block->worker.counters;
+  uint64_t moved = uint64_t(std::popcount(r.mask)) * r.bytes;
+  uint64_t sectors = countSectors(r);
+  LineTraffic &line = r.warp.block->worker.lineTraffic[r.inst.id];
+  uint64_t requests = r.kind == AccessKind::Atomic ? 2 : 1;
+  line.globalRequests += requests;
+  line.globalSectors += requests * sectors;
+  if (r.kind != AccessKind::Store) {
+    ++counters.globalLoadRequests;
+    counters.globalLoadBytes += moved;
+    counters.globalLoadSectors += sectors;
+  }
+  if (r.kind != AccessKind::Load) {
+    ++counters.globalStoreRequests;
+    counters.globalStoreBytes += moved;
+    counters.globalStoreSectors += sectors;
+  }
+}
+
+void countShared(const Request &r) {
+  Counters &counters = r.warp.block->worker.counters;
+  unsigned phases = r.bytes <= 4 ? 1 : r.bytes / 4;
+  unsigned width = 32 / phases;
+  uint32_t transactions = 0, ideal = 0;
+  bool isSimple = r.isContiguous || r.isUniform();
+  alignas(64) uint32_t bits[32];
+  if (!isSimple && r.bytes >= 4) {
+    Vec<uint32_t> all = bankBits(r);
+    std::memcpy(bits, &all, sizeof bits);
+  }
+  for (unsigned phase = 0; phase < phases; ++phase) {
+    uint32_t lanes =
+        phases == 1 ? r.mask
+                    : r.mask >> (phase * width) & ((uint32_t(1) << width) - 1);
+    if (!lanes)
+      continue;
+    ++ideal;
+    uint32_t banks = 0;
+    if (!isSimple && r.bytes >= 4)
+      for (unsigned lane = 0; lane < width; ++lane)
+        banks |= bits[phase * width + lane];
+    if (isSimple || std::popcount(banks) == std::popcount(lanes))
+      ++transactions;
+    else
+      transactions += countBank(r, phase * width, (phase + 1) * width);
+  }
+  LineTraffic &line = r.warp.block->worker.lineTraffic[r.inst.id];
+  ++line.sharedRequests;
+  line.sharedTransactions += transactions;
+  line.sharedConflicts += transactions - ideal;
+  if (r.kind == AccessKind::Load) {
+    ++counters.sharedLoadRequests;
+    counters.sharedLoadTransactions += transactions;
+    counters.sharedLoadConflicts += transactions - ideal;
+  } else {
+    ++counters.sharedStoreRequests;
+    counters.sharedStoreTransactions += transactions;
+    counters.sharedStoreConflicts += transactions - ideal;
+  }
+}
+
+} // namespace ropewalk::emulator::ROPEWALK_EMULATOR_ISA
+
+#include "LanesEnd.h"
