@@ -278,10 +278,38 @@ struct AtomicForm {
   ScalarType type = S::None;
   unsigned count = 1;
   bool noFlush = false, hasPolicy = false;
+  int order = -1;
+  bool hasScope = false;
+  Space space = Space::Generic;
 };
 
-bool takeForm(InstDecoder &d, AtomicForm &form) {
+bool takeSpace(InstDecoder &d, Space &space) {
+  if (d.take("global"))
+    space = Space::Global;
+  else if (d.takeOneOf({"shared", "shared::cta"}) >= 0)
+    space = Space::Shared;
+  else if (d.take("shared::cluster"))
+    space = Space::SharedCluster;
+  return space != Space::Generic;
+}
+
+/// Modifiers in any order: CUDA's headers write "atom.add.release.gpu.u32" and
+/// Triton "atom.global.gpu.acq_rel.add.f32".
+bool takeForm(InstDecoder &d, Inst &inst, bool returns, AtomicForm &form) {
   while (!d.peek().empty()) {
+    if (form.order < 0) {
+      form.order =
+          returns ? d.takeOneOf({"relaxed", "release", "acquire", "acq_rel"})
+                  : d.takeOneOf({"relaxed", "release"});
+      if (form.order >= 0)
+        continue;
+    }
+    if (!form.hasScope && takeScope(d, inst)) {
+      form.hasScope = true;
+      continue;
+    }
+    if (form.space == Space::Generic && takeSpace(d, form.space))
+      continue;
     int operation = form.operation < 0
                         ? d.takeOneOf({"add", "min", "max", "inc", "dec", "and",
                                        "or", "xor", "exch", "cas"})
@@ -406,23 +434,15 @@ bool decodeAtomic(InstDecoder &d, Inst &inst) {
     return decodeAsyncStore(d, inst);
   inst.cls = InstClass::Atomic;
   inst.data = MemoryStrong;
-  int order = returns
-                  ? d.takeOneOf({"relaxed", "release", "acquire", "acq_rel"})
-                  : d.takeOneOf({"relaxed", "release"});
-  if (order >= 2)
-    inst.data |= MemoryAcquire;
-  if (order == 1 || order == 3)
-    inst.data |= MemoryRelease;
-  takeScope(d, inst);
-  Space space = Space::Generic;
-  if (d.take("global"))
-    space = Space::Global;
-  else if (d.takeOneOf({"shared", "shared::cta"}) >= 0)
-    space = Space::Shared;
-  else if (d.take("shared::cluster"))
-    space = Space::SharedCluster;
   AtomicForm form;
-  if (!takeForm(d, form) || !checkForm(d, form, returns, space) ||
+  if (!takeForm(d, inst, returns, form))
+    return false;
+  if (form.order >= 2)
+    inst.data |= MemoryAcquire;
+  if (form.order == 1 || form.order == 3)
+    inst.data |= MemoryRelease;
+  Space space = form.space;
+  if (!checkForm(d, form, returns, space) ||
       !decodeOperands(d, inst, form, returns, space))
     return false;
   inst.data |= uint32_t(space) << MemorySpaceShift;

@@ -264,7 +264,8 @@ bool decodeLoadStore(InstDecoder &d, Inst &inst) {
     return false;
   const OperandSyntax &value = d.operand(isLoad ? 0 : 1);
   bool isVector = value.kind == OperandSyntax::Vector;
-  if (isVector != (count > 1) || (isVector && value.parts.size() != count))
+  // A vector of one register, as Triton writes it, is that register.
+  if (isVector ? value.parts.size() != count : count > 1)
     return d.failAt(
         value,
         "expected " +
