@@ -82,8 +82,8 @@ struct AsyncTest : Fixture {
                     const std::string &part, uint64_t seed = 0) {
     auto result = runSeed(text, grid, block, args, seed);
     ASSERT_FALSE(bool(result)) << "seed " << seed << "\n" << text;
-    EXPECT_NE(std::find(kinds.begin(), kinds.end(), result.report().kind),
-              kinds.end())
+    EXPECT_TRUE(std::find(kinds.begin(), kinds.end(), result.report().kind) !=
+                kinds.end())
         << "seed " << seed << ": " << result.report().str() << "\n"
         << text;
     EXPECT_NE(result.report().str().find(part), std::string::npos)
