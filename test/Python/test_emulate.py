@@ -49,6 +49,31 @@ def test_several_dimensions(rw: SimpleNamespace) -> None:
     assert np.array_equal(out, expected)
 
 
+def test_clusters(rw: SimpleNamespace) -> None:
+    """Given with the launch, or by the kernel: each block knows its rank and reads the memory of the next."""
+    body = """
+  .shared .align 4 .b8 value[4];
+  mov.u32 %r1, %cluster_ctarank; mov.u32 %r2, %cluster_nctarank; mov.u32 %r3, %ctaid.x;
+  mov.u32 %r4, value;
+  st.shared.u32 [%r4], %r3;
+  barrier.cluster.arrive; barrier.cluster.wait;
+  add.u32 %r5, %r1, 1; rem.u32 %r5, %r5, %r2;
+  mapa.shared::cluster.u32 %r6, %r4, %r5;
+  ld.shared::cluster.u32 %r7, [%r6];
+  mad.lo.u32 %r7, %r1, 100, %r7;
+  ld.param.u64 %d1, [out]; mul.wide.u32 %d2, %r3, 4; add.s64 %d1, %d1, %d2;
+  st.global.u32 [%d1], %r7;
+  barrier.cluster.arrive; barrier.cluster.wait;
+"""
+    text = module(".param .u64 out", body, target="sm_90a")
+    out = rw.uninitialized(8, np.uint32)
+    rw.emulate(text, None, 8, 1, [out], cluster=4)
+    assert out.tolist() == [1, 102, 203, 300, 5, 106, 207, 304]
+    out = rw.uninitialized(8, np.uint32)
+    rw.emulate(text.replace(")\n{", ") .reqnctapercluster 2, 1, 1\n{"), None, 8, 1, [out])
+    assert out.tolist() == [1, 100, 3, 102, 5, 104, 7, 106]
+
+
 @pytest.mark.parametrize("seed", [0, 1, 7])
 def test_sum_in_shared_memory(rw: SimpleNamespace, seed: int) -> None:
     """Whatever order warps run in."""
@@ -203,6 +228,45 @@ def test_profile(rw: SimpleNamespace) -> None:
     assert sum(row["lanes"] for row in result.profile) == counters["lane_instructions"]
     assert abs(sum(row["share"] for row in result.profile) - 1) < 1e-4
     assert "ld.global.u32 %r2, [%d1];" in result.text
+
+
+def test_traffic_of_lines(rw: SimpleNamespace) -> None:
+    """Whatever kind of access it is, the figures of all lines add up to those of the launch."""
+    body = """
+  .shared .align 128 .b8 tile[1024];
+  mov.u32 %r1, %tid.x; shl.b32 %r2, %r1, 4;
+  mov.u32 %r3, tile; add.u32 %r4, %r3, %r2;
+  ld.param.u64 %d1, [x]; cvt.u64.u32 %d2, %r2; add.s64 %d2, %d1, %d2;
+  cp.async.cg.shared.global [%r4], [%d2], 16;
+  cp.async.wait_all;
+  bar.sync 0;
+  ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%r5, %r6, %r7, %r8}, [%r4];
+  bar.sync 0;
+  atom.shared.add.u32 %r9, [tile], %r5;
+  red.global.add.u32 [%d1], 1;
+  shl.b32 %r10, %r1, 3; add.u32 %r10, %r3, %r10;
+  bar.sync 0;
+  ld.shared.u32 %r11, [%r10];
+  st.global.v4.u32 [%d2], {%r6, %r7, %r8, %r11};
+"""
+    text = module(".param .u64 x", body)
+    result = rw.emulate(text, None, 1, 32, [np.zeros(128, np.uint32)], check_races=False, profile=True)
+    counters = result.counters
+    for total, parts in {
+        "global_requests": ("global_load_requests", "global_store_requests"),
+        "global_sectors": ("global_load_sectors", "global_store_sectors"),
+        "shared_requests": ("shared_load_requests", "shared_store_requests"),
+        "shared_transactions": ("shared_load_transactions", "shared_store_transactions"),
+        "shared_conflicts": ("shared_load_conflicts", "shared_store_conflicts"),
+    }.items():
+        assert sum(row[total] for row in result.profile) == sum(counters[part] for part in parts) > 0, total
+    rows = {row["line"]: row for row in result.profile}
+    # 512 bytes are 16 sectors; a matrix of 128 bytes takes one transaction; every second word makes two.
+    for part in ("cp.async.cg", "st.global.v4"):
+        assert rows[line_of(text, part)]["global_sectors"] == 16
+    assert rows[line_of(text, "ldmatrix")]["shared_transactions"] == 4
+    load = rows[line_of(text, "ld.shared.u32")]
+    assert (load["shared_transactions"], load["shared_conflicts"]) == (2, 1)
 
 
 def test_sources(rw: SimpleNamespace) -> None:
