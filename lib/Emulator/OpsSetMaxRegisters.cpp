@@ -90,6 +90,11 @@ bool decodeSetMaxRegisters(InstDecoder &d, Inst &inst) {
     return d.fail("expected a multiple of 8 from 24 to 256, found " +
                   std::to_string(value));
   inst.data = uint32_t(value);
+  Program &program = d.program();
+  if (action)
+    program.leastIncrease = std::min(program.leastIncrease, inst.data);
+  else
+    program.mostDecrease = std::max(program.mostDecrease, inst.data);
   return true;
 }
 

@@ -148,6 +148,8 @@ struct Program {
   std::vector<uint8_t> constantMemory;
   uint32_t dynamicSharedOffset = 0;
   /// Blocks may see each other at work: strong accesses to global memory.
+  /// The extremes that setmaxnreg asks for: registers of a thread.
+  uint32_t leastIncrease = 256, mostDecrease = 0;
   bool communicates = false;
   /// fence or membar; these or acquires, without which flags order nothing.
   bool usesFences = false, synchronizes = false;

@@ -18,7 +18,9 @@ using namespace ropewalk::emulator;
 
 namespace {
 
-/// What a thread of the chip has when the kernel starts, from its bounds.
+/// What a thread of the chip has when the kernel starts, from its bounds. They
+/// only say what there is room for; the assembler knows what setmaxnreg needs
+/// and gives a thread no more than an increase asks for.
 uint32_t registersFromBounds(const Launch &launch) {
   constexpr uint64_t registersOfProcessor = 65536, mostOfThread = 256;
   const KernelInfo &info = launch.kernel->info;
@@ -32,7 +34,10 @@ uint32_t registersFromBounds(const Launch &launch) {
     return 0;
   threads = (threads + 31) / 32 * 32;
   threads *= std::max<uint64_t>(info.minBlocksPerMultiprocessor, 1);
-  return uint32_t(std::min(registersOfProcessor / threads, mostOfThread) & ~7);
+  uint32_t most =
+      uint32_t(std::min(registersOfProcessor / threads, mostOfThread) & ~7);
+  uint32_t least = launch.program->mostDecrease;
+  return std::max(least, std::min(most, launch.program->leastIncrease));
 }
 
 } // namespace

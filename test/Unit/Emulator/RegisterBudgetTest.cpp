@@ -82,18 +82,24 @@ TEST_F(RegisterBudgetTest, TakesTheInitialCountFromBoundsOrOptions) {
   ASSERT_RAN(launch(specialize(24, 104), Bounds, 384, options));
   expect(launch(specialize(24, 112), Bounds, 384, options),
          ReportKind::RegisterBudget, "waits for 112 registers a thread");
+  // Bounds with room for 256 do not mean that a thread has them: the assembler
+  // leaves an increase something to do.
+  ASSERT_RAN(launch(specialize(40, 232), ".maxntid 256, 1, 1", 256));
   // A thread never has more than 256, of 65536 / 128.
   ASSERT_RAN(launch(increase(256) + decrease(248) + increase(256),
                     ".maxntid 128, 1, 1", 128));
 }
 
 TEST_F(RegisterBudgetTest, ReportsWhatCannotBe) {
-  expect(launch(increase(160), Bounds), ReportKind::RegisterBudget,
+  LaunchOptions options;
+  options.registersPerThread = 168;
+  expect(launch(increase(160), Bounds, 384, options),
+         ReportKind::RegisterBudget,
          "asks for 160 registers a thread, but the threads have 168");
-  expect(launch(decrease(176), Bounds), ReportKind::RegisterBudget,
+  expect(launch(decrease(176), Bounds, 384, options),
+         ReportKind::RegisterBudget,
          "asks for 176 registers a thread, but the threads have 168");
   // 256 for one warp leave fewer than 24 for each of the eleven others.
-  LaunchOptions options;
   options.registersPerThread = 40;
   expect(launch(increase(256), Bounds, 384, options),
          ReportKind::RegisterBudget,
