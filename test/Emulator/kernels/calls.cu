@@ -6,8 +6,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Calls that stay calls: scalars and a structure by value, an array on the
-// stack, recursion, and a function chosen from a table at run time.
+// Calls that stay calls: scalars and a structure by value, and an array on the
+// stack.
 //
 //===----------------------------------------------------------------------===//
 
@@ -30,17 +30,6 @@ __noinline__ __device__ int median(int *values, int count) {
   return values[count / 2];
 }
 
-__noinline__ __device__ unsigned ackermann(unsigned m, unsigned n) {
-  if (m == 0)
-    return n + 1;
-  return ackermann(m - 1, n == 0 ? 1 : ackermann(m, n - 1));
-}
-
-__noinline__ __device__ float twice(float x) { return x + x; }
-__noinline__ __device__ float square(float x) { return x * x; }
-__noinline__ __device__ float invert(float x) { return 1.f / x; }
-__device__ float (*const functions[3])(float) = {twice, square, invert};
-
 extern "C" {
 __global__ void shift_pairs(double *first, int *second, int count) {
   const int i = blockIdx.x * blockDim.x + threadIdx.x;
@@ -60,15 +49,5 @@ __global__ void medians(const int *in, int *out, int count) {
   for (int j = 0; j < 9; ++j)
     values[j] = in[9 * i + j];
   out[i] = median(values, 9);
-}
-
-__global__ void ackermanns(unsigned *out) {
-  out[threadIdx.x] = ackermann(threadIdx.x % 3, threadIdx.x / 3);
-}
-
-__global__ void apply(const int *which, float *values, int count) {
-  const int i = blockIdx.x * blockDim.x + threadIdx.x;
-  if (i < count)
-    values[i] = functions[which[i]](values[i]);
 }
 }
