@@ -587,6 +587,14 @@ void Ordering::awaitGroups(Warp &w, uint32_t lanes, Ego ego, uint32_t pending,
   }
   std::erase_if(commits,
                 [](const WarpClock::Commit &commit) { return !commit.lanes; });
+  // The whole warp waits for what is lane 0's: any lane may tell others.
+  if (ego == Ego::Matrix)
+    for (Group &group : warp.groups)
+      if (group.lanes & lanes) {
+        Time &known = group.known[unsigned(ego)][0];
+        known = std::max(known, own[0]);
+        group.id = nextId++;
+      }
 }
 
 void Ordering::releaseEgo(Warp &w, unsigned lane, Ego ego, Past &past) {
