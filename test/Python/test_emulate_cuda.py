@@ -447,6 +447,19 @@ def test_wgmma_schedules(rw, seed):
     np.testing.assert_array_equal(got, expected)
 
 
+@pytest.mark.parametrize("columns, inner", [(128, 64), (200, 264)])
+def test_multicast(rw, columns, inner):
+    """Two blocks that fetch halves of a tile for each other."""
+    rows = 256
+    (a, exact_a), (b, exact_b) = normal((rows, inner), "bf16", 1), normal((columns, inner), "bf16", 2)
+    c = blank((rows, columns), "fp32")
+    maps = [rw.TensorMap(array, (inner, extent), (2 * inner,), (64, 64), swizzle="128B")
+            for array, extent in ((a, rows), (b, columns))]
+    rw.emulate(cuda_ptx("multicast", "sm_90a"), "multicast", (blocks(columns, 128), rows // 64), 160,
+               [*maps, c, I32(columns), I32(inner)], shared=2 * (8192 + 16384) + 1024)
+    assert_product(decode(c, "fp32"), exact_a, exact_b.T, "fp32")
+
+
 # Bugs that a GPU may hide.
 
 
