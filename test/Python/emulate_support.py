@@ -6,6 +6,7 @@ that an unchanged kernel is compiled once.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import shutil
@@ -56,7 +57,8 @@ def cuda_ptx(name: str, arch: str, *defines: str) -> str:
     """The PTX that nvcc makes of kernels/NAME.cu for `arch`, with line numbers."""
     nvcc, version = _nvcc()
     source = KERNELS / f"{name}.cu"
-    options = [f"-arch={arch}", "-lineinfo", "-std=c++17", "-diag-suppress=20054", *(f"-D{define}" for define in defines)]
+    options = [f"-arch={arch}", "-lineinfo", "-std=c++17", "-diag-suppress=20054"]
+    options += [f"-D{define}" for define in defines]
     texts = [file.read_text() for file in (source, *sorted(KERNELS.glob("*.cuh")))]
 
     def make() -> str:
@@ -142,6 +144,20 @@ def triton_descriptor(rw: object, array: np.ndarray, layout: dict | None) -> lis
     swizzle = ("none", "32B", "64B", "128B")[layout["swizzle"]]
     return [rw.TensorMap(array, array.shape[::-1], array.strides[:1], layout["block_size"][::-1], swizzle=swizzle),
             *sizes]
+
+
+def blocks(extent: int, tile: int) -> int:
+    """Tiles that cover an extent."""
+    return -(-extent // tile)
+
+
+@contextlib.contextmanager
+def fault(rw, *kinds: str, source: str = ""):
+    """Expects a report of one of these kinds, from a line of `source`."""
+    with pytest.raises(rw.EmulationError) as error:
+        yield
+    assert error.value.kind in kinds, str(error.value)
+    assert source in error.value.source, str(error.value)
 
 
 # Element types that NumPy lacks, and bounds.
