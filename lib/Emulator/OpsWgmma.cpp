@@ -99,12 +99,49 @@ bool fence(Warp &warp, const Inst &inst, uint32_t) {
 bool commit(Warp &warp, const Inst &inst, uint32_t mask) {
   WgmmaState &state = warp.block->warpgroups->warps[warp.index];
   state.groups.push_back(state.issued);
-  warp.block->cluster.ordering.commit(warp, mask, Ego::Matrix);
+  state.commits.push_back(
+      warp.block->cluster.ordering.commit(warp, mask, Ego::Matrix));
+  ++warp.block->cluster.progress;
   return stepWarpgroup(warp, inst);
 }
 
+/// A group is one operation of four warps: it is complete when the part of each
+/// is. Lets the warp wait for those that have not committed the group yet;
+/// otherwise computes their parts and lets the warp know that they are over.
+bool awaitOthers(Warp &warp, uint32_t mask, size_t groups) {
+  Block &block = *warp.block;
+  uint32_t base = warp.index / GroupWarps * GroupWarps;
+  if (groups == 0 || base + GroupWarps > block.warps.size())
+    return true;
+  Past past;
+  for (uint32_t i = base; i < base + GroupWarps; ++i) {
+    WgmmaState &other = block.warpgroups->warps[i];
+    if (other.commits.size() < groups)
+      return false;
+    if (i == warp.index)
+      continue;
+    size_t waited = other.commits.size() - other.groups.size();
+    if (groups > waited)
+      computeOperations(block.warps[i], other.groups[groups - waited - 1]);
+    block.cluster.ordering.addCommit(block.warps[i], other.commits[groups - 1],
+                                     past);
+  }
+  block.cluster.ordering.acquire(warp, mask, past);
+  return true;
+}
+
 bool wait(Warp &warp, const Inst &inst, uint32_t mask) {
+  if (mask != ~uint32_t(0))
+    return warp.block->fail(warp, inst, ReportKind::WarpSync,
+                            std::countr_zero(~mask),
+                            "needs all 32 lanes of the warp, and this one does "
+                            "not take part");
   WgmmaState &state = warp.block->warpgroups->warps[warp.index];
+  size_t committed = state.commits.size(), pending = size_t(inst.offset);
+  if (!awaitOthers(warp, mask, committed > pending ? committed - pending : 0)) {
+    warp.isBlocked = true;
+    return true;
+  }
   uint64_t last = state.completed;
   while (state.groups.size() > size_t(inst.offset)) {
     last = state.groups.front();
@@ -319,6 +356,7 @@ bool decodeWgmma(InstDecoder &d, Inst &inst) {
     return d.finish(0);
   }
   inst.handler = &wait;
+  inst.kind = InstKind::Waiting;
   if (!d.finish(1) || !d.immediate(0, inst.offset))
     return false;
   return (inst.offset >= 0 && inst.offset <= 0x7fffffff) ||

@@ -547,12 +547,21 @@ void Ordering::fenceProxy(Warp &w, uint32_t lanes) {
 // Egos and operations
 //===----------------------------------------------------------------------===//
 
-void Ordering::commit(Warp &w, uint32_t lanes, Ego ego) {
+Time Ordering::commit(Warp &w, uint32_t lanes, Ego ego) {
   if (!checks || egoRank[unsigned(ego)] == ~uint32_t(0))
-    return;
+    return 0;
   WarpClock &warp = of(w);
   Time time = tick(warp);
   warp.commits[unsigned(ego)].push_back({time, lanes});
+  return time;
+}
+
+void Ordering::addCommit(const Warp &warp, Time time, Past &past) const {
+  constexpr unsigned ego = unsigned(Ego::Matrix);
+  if (!checks || egoRank[ego] == ~uint32_t(0))
+    return;
+  past.known.resize(agentCount);
+  past.known[agentOf(planeOf(indexOf(warp), ego), 0)] = time;
 }
 
 void Ordering::awaitGroups(Warp &w, uint32_t lanes, Ego ego, uint32_t pending,

@@ -126,8 +126,11 @@ public:
   /// fence.proxy.async.
   void fenceProxy(Warp &warp, uint32_t lanes);
 
-  /// Closes the open group of each lane's `ego`.
-  void commit(Warp &warp, uint32_t lanes, Ego ego);
+  /// Closes the open group of each lane's `ego`. Returns when: what the ego did
+  /// before is in it or in an earlier one.
+  Time commit(Warp &warp, uint32_t lanes, Ego ego);
+  /// Adds to `past` the groups of wgmma that the warp committed up to `time`.
+  void addCommit(const Warp &warp, Time time, Past &past) const;
   /// The lanes know all but their newest `pending` groups. With `open` also
   /// the one that is not yet closed (cp.async.wait_all).
   void awaitGroups(Warp &warp, uint32_t lanes, Ego ego, uint32_t pending,

@@ -67,7 +67,10 @@ struct WgmmaState {
   std::vector<Use> uses; ///< By held register.
   std::deque<WgmmaOperation> pending;
   std::deque<uint64_t> groups; ///< The last operation of each pending group.
-  uint64_t issued = 0, completed = 0;
+  uint64_t issued = 0;
+  uint64_t computed = 0;     ///< Operations whose results are in the registers.
+  uint64_t completed = 0;    ///< Operations that this warp has waited for.
+  std::vector<Time> commits; ///< When each group was committed.
   uint64_t now = 0, fence = 0; ///< A fence at time 0 is none.
 
   /// An operation that is not complete.

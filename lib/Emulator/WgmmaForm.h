@@ -58,7 +58,10 @@ struct WgmmaForm {
   }
 };
 
-/// Executes the warp's operations up to number `last`.
+/// Executes the warp's operations up to number `last`, which then are still in
+/// the hands of the tensor cores as far as the warp may know.
+void computeOperations(Warp &warp, uint64_t last);
+/// Likewise; the warp has waited for them.
 void completeOperations(Warp &warp, uint64_t last);
 
 } // namespace ropewalk::emulator::ROPEWALK_EMULATOR_ISA

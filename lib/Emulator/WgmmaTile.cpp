@@ -245,16 +245,22 @@ void Multiplier::multiply(const WgmmaOperation &operation) {
 
 } // namespace
 
-void completeOperations(Warp &warp, uint64_t last) {
+void computeOperations(Warp &warp, uint64_t last) {
   WgmmaState &state = warp.block->warpgroups->warps[warp.index];
-  if (state.completed >= last)
+  if (state.computed >= last)
     return;
   Multiplier multiplier(warp);
-  for (; state.completed < last; ++state.completed) {
-    multiplier.multiply(state.pending.front());
-    state.pending.pop_front();
-  }
+  for (; state.computed < last; ++state.computed)
+    multiplier.multiply(
+        state.pending[size_t(state.computed - state.completed)]);
   multiplier.store();
+}
+
+void completeOperations(Warp &warp, uint64_t last) {
+  computeOperations(warp, last);
+  WgmmaState &state = warp.block->warpgroups->warps[warp.index];
+  for (; state.completed < last; ++state.completed)
+    state.pending.pop_front();
 }
 
 } // namespace ropewalk::emulator::ROPEWALK_EMULATOR_ISA

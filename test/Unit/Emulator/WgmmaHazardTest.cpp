@@ -108,6 +108,27 @@ TEST_F(WgmmaHazardTest, KnowsWhichGroupsAreComplete) {
               "add.f32 %r0, %r0, %r0;\n");
 }
 
+TEST_F(WgmmaHazardTest, CompletesAGroupForTheWholeWarpgroup) {
+  // Warp 1 overwrites rows of A that only warp 0 multiplies. A group is one
+  // operation of four warps, so its own wait is enough, whoever runs first.
+  const std::string start = Fence + multiply() + Commit;
+  const std::string overwrite =
+      "mov.u32 %t0, %tid.x; mov.u32 %t1, memory;\n"
+      "setp.eq.u32 %p0, %t0, 32;\n@%p0 st.shared.b32 [%t1], %t0;\n";
+  for (uint64_t seed = 0; seed < 10; ++seed) {
+    LaunchOptions options;
+    options.scheduleSeed = seed;
+    auto clean = launch(start + wait(0) + overwrite, 128, options);
+    EXPECT_TRUE(clean) << clean.report().str();
+    auto early = launch(start + overwrite + wait(0), 128, options);
+    ASSERT_FALSE(early);
+    // The wgmma of warp 0 may come later, and then reads what was overwritten.
+    EXPECT_TRUE(early.report().kind == ReportKind::AsyncHazard ||
+                early.report().kind == ReportKind::SharedRace)
+        << early.report().str();
+  }
+}
+
 TEST_F(WgmmaHazardTest, FindsFragmentsUsedBeforeTheWait) {
   const std::string start = Fence + multiply(0, true) + Commit;
   expectHazard(start + "mov.b32 %a2, 0;\n" + wait(0),
