@@ -257,6 +257,21 @@ def test_mma(rw, arch, shape):
     assert result.counters["tensor_flops"] == tiles * 2 * 64 * 64 * 32 * blocks(inner, 32)
 
 
+def run_pipeline(rw, arch, entry, rows, width):
+    """Sums rows by a kernel of pipeline.cu and checks the sums."""
+    values = np.random.default_rng(14).standard_normal((rows, width), np.float32)
+    out = blank(width, "fp32")
+    rw.emulate(cuda_ptx("pipeline", arch), entry, blocks(width, 128), 128, [values, out, I32(rows), I32(width)])
+    exact = values.astype(np.float64)
+    assert_within(out, exact.sum(axis=0), rows * ROUNDOFF["fp32"] * np.abs(exact).sum(axis=0))
+
+
+@pytest.mark.parametrize("rows, width", [(1, 128), (11, 257)])
+def test_pipeline(rw, arch, rows, width):
+    """cuda::pipeline of the standard library with four stages: groups of cp.async."""
+    run_pipeline(rw, arch, "sum_rows", rows, width)
+
+
 @pytest.mark.parametrize("count", [64, 500])
 def test_barrier(rw, arch, count):
     """cuda::barrier between a half of the block that produces and one that consumes."""
