@@ -527,9 +527,14 @@ bool InstDecoder::address(unsigned index, Space space, Ref &ref,
     return failAt(syntaxOperand, "expected an address in brackets");
   if (syntaxOperand.parts.size() != 1)
     return failAt(syntaxOperand, "coordinates behind an address");
+  if (!syntaxOperand.text.empty() && base() != "ld")
+    return failAt(syntaxOperand, "'." + syntaxOperand.text + "' is for 'ld'");
   const OperandSyntax &baseOperand = syntaxOperand.parts[0];
   offset = syntaxOperand.value;
-  if (baseOperand.kind == OperandSyntax::Address && baseOperand.space != space)
+  // The block's own variables are in the shared memory of the cluster too.
+  Space declared = space == Space::SharedCluster ? Space::Shared : space;
+  if (baseOperand.kind == OperandSyntax::Address &&
+      baseOperand.space != declared)
     return failAt(baseOperand, "'" + baseOperand.text + "' lies in ." +
                                    name(baseOperand.space) + " memory");
   if (baseOperand.kind == OperandSyntax::RegisterName) {
