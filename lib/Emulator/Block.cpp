@@ -56,6 +56,7 @@ void Block::start(Dim3 place) {
     warp.lanes = count == 32 ? ~uint32_t(0) : (uint32_t(1) << count) - 1;
     warp.live = warp.lanes;
     warp.state = Warp::Ready;
+    warp.carry = 0;
     warp.isBlocked = warp.yields = false;
     warp.vainAt = ~uint64_t(0);
     warp.splits.assign(1, Split());
@@ -209,6 +210,12 @@ void Block::setSpecials(Warp &warp) {
         break;
       case SpecialRegister::ClusterNctaRank:
         value = uint32_t(launch.cluster.count());
+        break;
+      case SpecialRegister::WorkspaceHigh:
+        value = uint32_t(launch.workspace >> 32);
+        break;
+      case SpecialRegister::WorkspaceLow:
+        value = uint32_t(launch.workspace);
         break;
       case SpecialRegister::IsExplicitCluster: {
         const KernelInfo &info = launch.kernel->info;

@@ -244,6 +244,8 @@ const SpecialName specialNames[] = {
     {"%cluster_nctaid.z", SpecialRegister::ClusterNctaidZ},
     {"%cluster_ctarank", SpecialRegister::ClusterCtaRank},
     {"%cluster_nctarank", SpecialRegister::ClusterNctaRank},
+    {"%envreg1", SpecialRegister::WorkspaceHigh},
+    {"%envreg2", SpecialRegister::WorkspaceLow},
 };
 
 /// Special registers that are the same everywhere. Nothing of shared memory is
@@ -271,7 +273,7 @@ const SpecialConstant specialConstants[] = {
     {"%reserved_smem_offset_1", false, 0},
 };
 
-/// %envreg0 to %envreg31, which a driver may set; here they are 0.
+/// %envreg0 to %envreg31, which a driver may set; here all but two are 0.
 bool isEnvironment(std::string_view text) {
   unsigned number = 0;
   if (text.substr(0, 7) != "%envreg" || text.size() == 7 || text.size() > 9)
@@ -525,9 +527,14 @@ bool InstDecoder::address(unsigned index, Space space, Ref &ref,
     return failAt(syntaxOperand, "expected an address in brackets");
   if (syntaxOperand.parts.size() != 1)
     return failAt(syntaxOperand, "coordinates behind an address");
+  if (!syntaxOperand.text.empty() && base() != "ld")
+    return failAt(syntaxOperand, "'." + syntaxOperand.text + "' is for 'ld'");
   const OperandSyntax &baseOperand = syntaxOperand.parts[0];
   offset = syntaxOperand.value;
-  if (baseOperand.kind == OperandSyntax::Address && baseOperand.space != space)
+  // The block's own variables are in the shared memory of the cluster too.
+  Space declared = space == Space::SharedCluster ? Space::Shared : space;
+  if (baseOperand.kind == OperandSyntax::Address &&
+      baseOperand.space != declared)
     return failAt(baseOperand, "'" + baseOperand.text + "' lies in ." +
                                    name(baseOperand.space) + " memory");
   if (baseOperand.kind == OperandSyntax::RegisterName) {

@@ -54,6 +54,7 @@ struct Warp {
   uint32_t live = 0;  ///< Lanes that have not exited.
   State state = Ready;
   uint32_t barrierId = 0;
+  uint32_t carry = 0;     ///< The flag of add.cc and its like, a bit a lane.
   bool isBlocked = false; ///< See InstKind::Waiting.
   /// Set by a handler whose warp has nothing to do until others have run: a
   /// failed poll. Ends the turn after the instruction.
@@ -101,7 +102,8 @@ struct Launch {
   std::vector<std::byte> parameters;
   uint32_t sharedBytes = 0;
   uint32_t dynamicShared = 0;
-  Dim3 cluster; ///< Blocks of a cluster.
+  Dim3 cluster;           ///< Blocks of a cluster.
+  uint64_t workspace = 0; ///< Of the grid, for kernels that look for one.
 };
 
 /// What one host thread keeps between blocks.

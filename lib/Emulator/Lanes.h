@@ -156,6 +156,10 @@ void addClusterOpcodes(OpcodeTable &table);
 bool decodeIntegerArithmetic(InstDecoder &d, Inst &inst);
 bool decodeFloatArithmetic(InstDecoder &d, Inst &inst);
 bool decodeHalfArithmetic(InstDecoder &d, Inst &inst);
+/// Forms with ".cc"; `high` for the upper half of a product.
+bool decodeCarry(InstDecoder &d, Inst &inst, bool high);
+/// .u16x2, .s16x2 and ".relu" of integers.
+bool decodePackedInteger(InstDecoder &d, Inst &inst);
 /// cp.async.bulk.tensor and its reducing and prefetching forms, whole: no
 /// modifier has been taken.
 bool decodeTensorCopy(InstDecoder &d, Inst &inst);

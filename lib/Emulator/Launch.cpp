@@ -309,6 +309,24 @@ size_t residentClusters(const Launch &launch) {
                                    launch.cluster.count());
 }
 
+/// Zeroed memory in which the blocks of a grid can meet, as cooperative groups
+/// expect it; null if the kernel does not look for it.
+Buffer *makeWorkspace(const Program &program, DeviceMemory &memory) {
+  constexpr uint64_t bytes = 256;
+  for (auto [special, row] : program.specials) {
+    if (special != SpecialRegister::WorkspaceHigh &&
+        special != SpecialRegister::WorkspaceLow)
+      continue;
+    Buffer *buffer = memory.allocate(bytes);
+    if (!buffer)
+      return nullptr;
+    std::memset(buffer->data, 0, bytes);
+    memory.markValid(*buffer, buffer->base, bytes);
+    return buffer;
+  }
+  return nullptr;
+}
+
 /// The text of all blocks, in the order of the grid.
 std::string joinOutput(const std::deque<Worker> &workers) {
   std::map<uint64_t, std::string> byBlock;
@@ -363,6 +381,8 @@ Device::launch(const Kernel &kernel, Dim3 grid, Dim3 block,
                      text(grid) + " or has more than 16 blocks";
     return invalid;
   }
+  Buffer *workspace = makeWorkspace(*kernel.program, *memory);
+  launch.workspace = workspace ? workspace->base : 0;
   uint64_t count = grid.count() / cluster.count();
   uint64_t threads =
       options.threads ? options.threads : std::thread::hardware_concurrency();
@@ -375,6 +395,8 @@ Device::launch(const Kernel &kernel, Dim3 grid, Dim3 block,
       interleaves
           ? runInterleaved(launch, count, residentClusters(launch), workers[0])
           : runParallel(launch, count, workers);
+  if (workspace)
+    memory->release(*workspace);
   std::string output = joinOutput(workers);
   if (report) {
     LaunchResult result(*report);

@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "FloatModifiers.h"
+#include "HalfVectors.h"
 #include "LaneWise.h"
 
 namespace ropewalk::emulator::ROPEWALK_EMULATOR_ISA {
@@ -100,46 +101,43 @@ ROPEWALK_INLINE uint32_t combine(Warp &warp, const Inst &inst, uint32_t value) {
   }
 }
 
-template <class T>
-ROPEWALK_INLINE uint32_t compareRows(Warp &warp, const Inst &inst) {
-  Vec<T> a = get<T>(warp, inst.op[2]), b = get<T>(warp, inst.op[3]);
-  if constexpr (std::is_same_v<T, float>)
-    if (inst.data & CompareFlush)
-      a = flush(a), b = flush(b);
-  return compare<T>(inst.data & CompareMask, a, b);
+/// f16 or bf16 as the type of a source.
+template <bool IsBFloat> struct HalfSource {};
+
+/// The lanes' results of the comparison alone.
+template <class T> struct Compare {
+  static ROPEWALK_INLINE uint32_t rows(Warp &warp, const Inst &inst) {
+    Vec<T> a = get<T>(warp, inst.op[2]), b = get<T>(warp, inst.op[3]);
+    if constexpr (std::is_same_v<T, float>)
+      if (inst.data & CompareFlush)
+        a = flush(a), b = flush(b);
+    return compare<T>(inst.data & CompareMask, a, b);
+  }
+};
+
+template <bool IsBFloat>
+ROPEWALK_INLINE uint32_t compareHalves(const Inst &inst, Halves a, Halves b) {
+  using F = HalfFormat<IsBFloat>;
+  if (inst.data & CompareFlush)
+    a = F::flush(a), b = F::flush(b);
+  return compare<float>(inst.data & CompareMask, F::widen(a), F::widen(b));
 }
 
-/// f16 or bf16 sources, compared as f32.
-template <uint8_t ExponentBits>
-ROPEWALK_INLINE uint32_t compareHalfRows(Warp &warp, const Inst &inst,
-                                         uint32_t) {
-  constexpr FloatFormat format = ExponentBits == 5 ? Half : BFloat;
-  const uint16_t *a = lanes<uint16_t>(warp, inst.op[2]);
-  const uint16_t *b = lanes<uint16_t>(warp, inst.op[3]);
-  Vec<float> x, y;
-  for (unsigned i = 0; i < 32; ++i) {
-    uint32_t p = a[i], q = b[i];
-    if (inst.data & CompareFlush) {
-      p = p & 0x7c00 ? p : p & 0x8000;
-      q = q & 0x7c00 ? q : q & 0x8000;
-    }
-    x[i] = float(decodeFloat(p, format));
-    y[i] = float(decodeFloat(q, format));
+template <bool IsBFloat> struct Compare<HalfSource<IsBFloat>> {
+  static ROPEWALK_INLINE uint32_t rows(Warp &warp, const Inst &inst) {
+    return compareHalves<IsBFloat>(inst, get<uint16_t>(warp, inst.op[2]),
+                                   get<uint16_t>(warp, inst.op[3]));
   }
-  return compare<float>(inst.data & CompareMask, x, y);
+};
+
+/// The elements of packed rows, lower or upper halves.
+ROPEWALK_INLINE Halves halvesOf(Warp &warp, Ref ref, bool upper) {
+  Vec<uint32_t> both = get<uint32_t>(warp, ref);
+  return __builtin_convertvector(upper ? both >> 16 : both, Halves);
 }
 
 template <class T> bool setp(Warp &warp, const Inst &inst, uint32_t mask) {
-  uint32_t value = compareRows<T>(warp, inst);
-  uint32_t first = combine(warp, inst, value);
-  uint32_t second = combine(warp, inst, ~value);
-  putPredicate(warp, inst.op[0], first, mask);
-  putPredicate(warp, inst.op[1], second, mask);
-  return true;
-}
-template <uint8_t ExponentBits>
-bool setpHalf(Warp &warp, const Inst &inst, uint32_t mask) {
-  uint32_t value = compareHalfRows<ExponentBits>(warp, inst, mask);
+  uint32_t value = Compare<T>::rows(warp, inst);
   uint32_t first = combine(warp, inst, value);
   uint32_t second = combine(warp, inst, ~value);
   putPredicate(warp, inst.op[0], first, mask);
@@ -147,18 +145,88 @@ bool setpHalf(Warp &warp, const Inst &inst, uint32_t mask) {
   return true;
 }
 
-template <class T, bool ToFloat>
-bool set(Warp &warp, const Inst &inst, uint32_t mask) {
-  uint32_t value = combine(warp, inst, compareRows<T>(warp, inst));
-  uint32_t yes = ToFloat ? 0x3f800000 : 0xffffffff;
-  put<uint32_t>(
-      warp, inst.op[0],
-      select<uint32_t>(value, (Vec<uint32_t>)(yes), (Vec<uint32_t>)(0u)), mask);
+/// The second predicate is the upper half's, not the opposite.
+template <bool IsBFloat>
+bool setpPacked(Warp &warp, const Inst &inst, uint32_t mask) {
+  uint32_t results[2];
+  for (int part = 0; part < 2; ++part)
+    results[part] =
+        combine(warp, inst,
+                compareHalves<IsBFloat>(inst, halvesOf(warp, inst.op[2], part),
+                                        halvesOf(warp, inst.op[3], part)));
+  putPredicate(warp, inst.op[0], results[0], mask);
+  putPredicate(warp, inst.op[1], results[1], mask);
   return true;
 }
 
-bool takeComparison(InstDecoder &d, Inst &inst, ScalarType &type,
-                    unsigned first) {
+/// What `set` writes for true, in Inst::offset; 0 stands for false.
+template <class T> bool set(Warp &warp, const Inst &inst, uint32_t mask) {
+  uint32_t value = combine(warp, inst, Compare<T>::rows(warp, inst));
+  uint32_t yes = uint32_t(inst.offset);
+  if (inst.count == 2)
+    put<uint16_t>(
+        warp, inst.op[0],
+        select<uint16_t>(value, (Halves)(uint16_t(yes)), (Halves)(uint16_t(0))),
+        mask);
+  else
+    put<uint32_t>(
+        warp, inst.op[0],
+        select<uint32_t>(value, (Vec<uint32_t>)(yes), (Vec<uint32_t>)(0u)),
+        mask);
+  return true;
+}
+
+template <bool IsBFloat>
+bool setPacked(Warp &warp, const Inst &inst, uint32_t mask) {
+  Vec<uint32_t> result = 0u;
+  for (int part = 0; part < 2; ++part) {
+    uint32_t value =
+        combine(warp, inst,
+                compareHalves<IsBFloat>(inst, halvesOf(warp, inst.op[2], part),
+                                        halvesOf(warp, inst.op[3], part)));
+    uint32_t yes = (uint32_t(inst.offset) & 0xffff) << (part * 16);
+    result |=
+        select<uint32_t>(value, (Vec<uint32_t>)(yes), (Vec<uint32_t>)(0u));
+  }
+  put<uint32_t>(warp, inst.op[0], result, mask);
+  return true;
+}
+
+bool isPackedHalf(ScalarType t) { return t == S::F16x2 || t == S::BF16x2; }
+bool isHalf(ScalarType t) {
+  return t == S::F16 || t == S::BF16 || isPackedHalf(t);
+}
+
+/// Takes the type of a result of `set` and what it writes for true.
+bool takeResult(InstDecoder &d, Inst &inst, ScalarType &result) {
+  if (!d.requireType(result, {S::U16, S::S16, S::U32, S::S32, S::F16, S::BF16,
+                              S::F16x2, S::BF16x2, S::F32}))
+    return false;
+  inst.offset = result == S::F32                         ? 0x3f800000
+                : result == S::F16 || result == S::F16x2 ? 0x3c003c00
+                : isHalf(result)                         ? 0x3f803f80
+                                                         : 0xffffffff;
+  inst.count = uint8_t(sizeOf(result));
+  return true;
+}
+
+/// Which results go with which sources.
+bool checkResult(InstDecoder &d, ScalarType result, ScalarType type) {
+  bool isInteger = result == S::U32 || result == S::S32;
+  bool isShort = result == S::U16 || result == S::S16;
+  bool fits;
+  if (isPackedHalf(type))
+    fits = isInteger || result == type;
+  else if (type == S::F16 || type == S::BF16)
+    fits = isInteger || isShort || result == type;
+  else
+    fits =
+        isInteger || result == S::F32 || result == S::F16 || result == S::BF16;
+  return fits || d.unsupported(std::string("'set' of a .") + name(result) +
+                               " from a ." + name(type));
+}
+
+bool takeComparison(InstDecoder &d, Inst &inst, ScalarType &type, bool isSet) {
   int kind = d.takeOneOf({"eq", "ne", "lt", "le", "gt", "ge", "equ", "neu",
                           "ltu", "leu", "gtu", "geu", "num", "nan"});
   bool isUnsigned = false;
@@ -176,20 +244,22 @@ bool takeComparison(InstDecoder &d, Inst &inst, ScalarType &type,
   if (d.take("ftz"))
     inst.data |= CompareFlush;
   ScalarType result = S::None;
-  if (first == 1 && !d.requireType(result, {S::U32, S::S32, S::F32}))
+  if (isSet && !takeResult(d, inst, result))
     return false;
-  if (!d.requireType(type,
-                     {S::B16, S::B32, S::B64, S::U16, S::U32, S::U64, S::S16,
-                      S::S32, S::S64, S::F16, S::BF16, S::F32, S::F64}))
+  if (!d.requireType(type, {S::B16, S::B32, S::B64, S::U16, S::U32, S::U64,
+                            S::S16, S::S32, S::S64, S::F16, S::BF16, S::F16x2,
+                            S::BF16x2, S::F32, S::F64}))
     return false;
-  bool isFloat =
-      type == S::F32 || type == S::F64 || type == S::F16 || type == S::BF16;
+  if (isSet && !checkResult(d, result, type))
+    return false;
+  bool isFloat = type == S::F32 || type == S::F64 || isHalf(type);
   bool isBits = type == S::B16 || type == S::B32 || type == S::B64;
   bool isSigned = type == S::S16 || type == S::S32 || type == S::S64;
   if ((!isFloat && kind >= int(Equ)) || (isBits && kind > int(Ne)) ||
       (isUnsigned && (isFloat || isSigned || isBits)))
     return d.fail(std::string("comparison does not apply to .") + name(type));
-  if ((inst.data & CompareFlush) && type != S::F32 && type != S::F16)
+  if ((inst.data & CompareFlush) && type != S::F32 && type != S::F16 &&
+      type != S::F16x2)
     return d.unsupported(std::string("'.ftz' on .") + name(type));
   bool combines = combination >= 0;
   if (!d.finish(combines ? 4 : 3))
@@ -203,17 +273,56 @@ bool takeComparison(InstDecoder &d, Inst &inst, ScalarType &type,
     inst.data |= negated ? NegateThird : 0;
   }
   inst.cls = InstClass::Compare;
-  if (first == 1) {
-    if (!d.destination(0, S::B32, inst.op[0]))
-      return false;
-    inst.count = result == S::F32 ? 2 : 1;
-  }
-  return true;
+  return !isSet || d.destination(0, result, inst.op[0]);
 }
+
+/// The instance of a template for the type of the sources.
+#define ROPEWALK_BY_SOURCE(TYPE, FORM)                                         \
+  switch (TYPE) {                                                              \
+  case S::B16:                                                                 \
+  case S::U16:                                                                 \
+    inst.handler = &FORM<uint16_t>;                                            \
+    break;                                                                     \
+  case S::S16:                                                                 \
+    inst.handler = &FORM<int16_t>;                                             \
+    break;                                                                     \
+  case S::B32:                                                                 \
+  case S::U32:                                                                 \
+    inst.handler = &FORM<uint32_t>;                                            \
+    break;                                                                     \
+  case S::S32:                                                                 \
+    inst.handler = &FORM<int32_t>;                                             \
+    break;                                                                     \
+  case S::B64:                                                                 \
+  case S::U64:                                                                 \
+    inst.handler = &FORM<uint64_t>;                                            \
+    break;                                                                     \
+  case S::S64:                                                                 \
+    inst.handler = &FORM<int64_t>;                                             \
+    break;                                                                     \
+  case S::F16:                                                                 \
+    inst.handler = &FORM<HalfSource<false>>;                                   \
+    break;                                                                     \
+  case S::BF16:                                                                \
+    inst.handler = &FORM<HalfSource<true>>;                                    \
+    break;                                                                     \
+  case S::F16x2:                                                               \
+    inst.handler = &FORM##Packed<false>;                                       \
+    break;                                                                     \
+  case S::BF16x2:                                                              \
+    inst.handler = &FORM##Packed<true>;                                        \
+    break;                                                                     \
+  case S::F32:                                                                 \
+    inst.handler = &FORM<float>;                                               \
+    break;                                                                     \
+  default:                                                                     \
+    inst.handler = &FORM<double>;                                              \
+    break;                                                                     \
+  }
 
 bool decodeSetp(InstDecoder &d, Inst &inst) {
   ScalarType type;
-  if (!takeComparison(d, inst, type, 0))
+  if (!takeComparison(d, inst, type, false))
     return false;
   OperandSyntax first = d.operand(0);
   if (!d.pairDestination(first, inst.op[1]))
@@ -221,76 +330,16 @@ bool decodeSetp(InstDecoder &d, Inst &inst) {
   first.pairIndex = -1;
   if (!d.predicateDestination(first, inst.op[0]))
     return false;
-  switch (type) {
-  case S::B16:
-  case S::U16:
-    inst.handler = &setp<uint16_t>;
-    break;
-  case S::S16:
-    inst.handler = &setp<int16_t>;
-    break;
-  case S::B32:
-  case S::U32:
-    inst.handler = &setp<uint32_t>;
-    break;
-  case S::S32:
-    inst.handler = &setp<int32_t>;
-    break;
-  case S::B64:
-  case S::U64:
-    inst.handler = &setp<uint64_t>;
-    break;
-  case S::S64:
-    inst.handler = &setp<int64_t>;
-    break;
-  case S::F16:
-    inst.handler = &setpHalf<5>;
-    break;
-  case S::BF16:
-    inst.handler = &setpHalf<8>;
-    break;
-  case S::F32:
-    inst.handler = &setp<float>;
-    break;
-  default:
-    inst.handler = &setp<double>;
-    break;
-  }
+  ROPEWALK_BY_SOURCE(type, setp)
   return true;
 }
 
 bool decodeSet(InstDecoder &d, Inst &inst) {
   ScalarType type;
-  if (!takeComparison(d, inst, type, 1))
+  if (!takeComparison(d, inst, type, true))
     return false;
-  bool toFloat = inst.count == 2;
-  inst.count = 1;
-#define ROPEWALK_SET(T)                                                        \
-  inst.handler = toFloat ? Handler(&set<T, true>) : Handler(&set<T, false>);   \
-  return true
-  switch (type) {
-  case S::B16:
-  case S::U16:
-    ROPEWALK_SET(uint16_t);
-  case S::S16:
-    ROPEWALK_SET(int16_t);
-  case S::B32:
-  case S::U32:
-    ROPEWALK_SET(uint32_t);
-  case S::S32:
-    ROPEWALK_SET(int32_t);
-  case S::B64:
-  case S::U64:
-    ROPEWALK_SET(uint64_t);
-  case S::S64:
-    ROPEWALK_SET(int64_t);
-  case S::F32:
-    ROPEWALK_SET(float);
-  case S::F64:
-    ROPEWALK_SET(double);
-  default:
-    return d.unsupported(std::string("'set' on .") + name(type));
-  }
+  ROPEWALK_BY_SOURCE(type, set)
+  return true;
 }
 
 template <class T> bool selp(Warp &warp, const Inst &inst, uint32_t mask) {

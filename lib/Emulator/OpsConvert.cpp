@@ -6,14 +6,13 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// cvt among integers and floats with all roundings and saturation, and the
-// packed forms that put two f32 into one f16x2 or bf16x2. One generic handler
-// works lane by lane over the types; the conversions of hot loops have vector
-// handlers.
+// cvt among integers and floats with all roundings and saturation. One generic
+// handler works lane by lane over the types; the conversions of hot loops have
+// vector handlers. Narrow and packed floats are in OpsNarrow.cpp.
 //
 //===----------------------------------------------------------------------===//
 
-#include "FloatModifiers.h"
+#include "ConvertModifiers.h"
 #include "LaneWise.h"
 
 namespace ropewalk::emulator::ROPEWALK_EMULATOR_ISA {
@@ -27,11 +26,6 @@ bool isSigned(ScalarType t) { return t >= S::S8 && t <= S::S64; }
 bool isFloat(ScalarType t) {
   return t == S::F16 || t == S::BF16 || t == S::F32 || t == S::F64;
 }
-
-/// Inst::data beside the flags of floats.
-enum ConvertFlags : uint32_t {
-  ConvertIntegral = 1 << 12, ///< .rni, .rzi, ...
-};
 
 /// Types and row widths travel in the unused parts of the instruction.
 struct Shape {
@@ -153,7 +147,7 @@ uint64_t floatToFloat(double value, const Inst &inst, Shape shape) {
     value = roundIntegral(value, roundingOf(inst.data));
   if (inst.data & FloatSaturate)
     value = !(value > 0) ? 0 : value > 1 ? 1 : value;
-  if (inst.data & FloatRelu && value < 0)
+  if (inst.data & FloatRelu && std::signbit(value))
     value = 0;
   uint64_t bits = encode(value, shape.to, roundingOf(inst.data));
   if (inst.data & FloatFlush && shape.to == S::F32)
@@ -218,95 +212,225 @@ bool convertIntegers(Warp &warp, const Inst &inst, uint32_t mask) {
   return true;
 }
 
-/// bf16 is the upper half of f32.
-bool widenBFloat(Warp &warp, const Inst &inst, uint32_t mask) {
-  Vec<uint32_t> bits =
-      __builtin_convertvector(get<uint16_t>(warp, inst.op[1]), Vec<uint32_t>)
-      << 16;
-  put<float>(warp, inst.op[0], canonical(as<Vec<float>>(bits)), mask);
-  return true;
-}
-
-ROPEWALK_INLINE Vec<uint32_t> nearestBFloat(Vec<float> value) {
-  Vec<uint32_t> bits = as<Vec<uint32_t>>(value);
-  Vec<uint32_t> rounded = (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16;
-  return value == value ? rounded : (Vec<uint32_t>)(0x7fffu);
-}
-bool narrowBFloat(Warp &warp, const Inst &inst, uint32_t mask) {
-  put<uint16_t>(warp, inst.op[0],
-                __builtin_convertvector(
-                    nearestBFloat(get<float>(warp, inst.op[1])), Vec<uint16_t>),
-                mask);
-  return true;
-}
-
-bool widenHalf(Warp &warp, const Inst &inst, uint32_t mask) {
-  Vec<_Float16> value = get<_Float16>(warp, inst.op[1]);
-  put<float>(warp, inst.op[0],
-             canonical(__builtin_convertvector(value, Vec<float>)), mask);
-  return true;
-}
-bool narrowHalf(Warp &warp, const Inst &inst, uint32_t mask) {
-  Vec<float> value = get<float>(warp, inst.op[1]);
-  Vec<uint16_t> bits =
-      as<Vec<uint16_t>>(__builtin_convertvector(value, Vec<_Float16>));
-  bits = select<uint16_t>(maskOf(value == value), bits,
-                          (Vec<uint16_t>)(uint16_t(0x7fff)));
-  put<uint16_t>(warp, inst.op[0], bits, mask);
-  return true;
-}
-
-/// Two f32 into one packed register: the first source goes to the upper half.
-bool convertPair(Warp &warp, const Inst &inst, uint32_t mask) {
+/// Any two widths of rows and types, with or without saturation.
+template <class To, class From>
+bool resizeIntegers(Warp &warp, const Inst &inst, uint32_t mask) {
   Shape shape = shapeOf(inst);
-  if (shape.to == S::BF16 && roundingOf(inst.data) == Rounding::NearestEven &&
-      !(inst.data & (FloatRelu | FloatSaturate))) {
-    put<uint32_t>(warp, inst.op[0],
-                  nearestBFloat(get<float>(warp, inst.op[1])) << 16 |
-                      nearestBFloat(get<float>(warp, inst.op[2])),
-                  mask);
-    return true;
+  Vec<uint64_t> value =
+      __builtin_convertvector(get<From>(warp, inst.op[1]), Vec<uint64_t>);
+  uint64_t shift = 64 - sizeOf(shape.from) * 8;
+  bool fromSigned = isSigned(shape.from), toSigned = isSigned(shape.to);
+  Vec<int64_t> wide = as<Vec<int64_t>>(value << shift);
+  wide = fromSigned ? wide >> int64_t(shift)
+                    : as<Vec<int64_t>>(as<Vec<uint64_t>>(wide) >> shift);
+  unsigned bits = sizeOf(shape.to) * 8;
+  if (inst.data & FloatSaturate) {
+    uint64_t most = ~uint64_t(0) >> (64 - bits + (toSigned ? 1 : 0));
+    Vec<uint64_t> plain = as<Vec<uint64_t>>(wide);
+    if (fromSigned) {
+      int64_t least = toSigned ? -int64_t(most) - 1 : 0;
+      // All signed values lie below the largest of 64 unsigned bits.
+      if (most >> 63 == 0)
+        wide = wide > int64_t(most) ? (Vec<int64_t>)(int64_t(most)) : wide;
+      wide = wide < least ? (Vec<int64_t>)(least) : wide;
+    } else {
+      plain = plain > most ? (Vec<uint64_t>)(most) : plain;
+      wide = as<Vec<int64_t>>(plain);
+    }
   }
-  uint32_t *target = lanes<uint32_t>(warp, inst.op[0]);
-  const float *a = lanes<float>(warp, inst.op[1]);
-  const float *b = lanes<float>(warp, inst.op[2]);
-  forLanes(mask, [&](unsigned i) {
-    uint32_t high = uint32_t(floatToFloat(a[i], inst, shape));
-    uint32_t low = uint32_t(floatToFloat(b[i], inst, shape));
-    target[i] = high << 16 | low;
-  });
+  uint64_t drop = 64 - bits;
+  value = as<Vec<uint64_t>>(wide) << drop;
+  value = toSigned ? as<Vec<uint64_t>>(as<Vec<int64_t>>(value) >> int64_t(drop))
+                   : value >> drop;
+  put<To>(warp, inst.op[0], __builtin_convertvector(value, Vec<To>), mask);
   return true;
 }
 
-Handler integerHandler(Shape shape) {
-  if (shape.toBytes != sizeOf(shape.to) ||
-      shape.fromBytes != sizeOf(shape.from))
-    return nullptr;
-  bool isSignedSource = isSigned(shape.from);
-  switch (shape.fromBytes * 16 + shape.toBytes) {
-  case 4 * 16 + 8:
-    return isSignedSource ? Handler(&convertIntegers<int64_t, int32_t>)
-                          : Handler(&convertIntegers<uint64_t, uint32_t>);
-  case 8 * 16 + 4:
-    return &convertIntegers<uint32_t, uint64_t>;
-  case 2 * 16 + 4:
-    return isSignedSource ? Handler(&convertIntegers<int32_t, int16_t>)
-                          : Handler(&convertIntegers<uint32_t, uint16_t>);
-  case 4 * 16 + 2:
-    return &convertIntegers<uint16_t, uint32_t>;
+/// Saturates; NaN becomes 0. `Mode` is a Rounding.
+template <class To, class From, Rounding Mode>
+bool floatToIntegers(Warp &warp, const Inst &inst, uint32_t mask) {
+  Vec<From> value = get<From>(warp, inst.op[1]);
+  if constexpr (sizeof(From) == 4)
+    if (inst.data & FloatFlush)
+      value = flush(value);
+  switch (Mode) {
+  case Rounding::NearestEven:
+    value = __builtin_elementwise_roundeven(value);
+    break;
+  case Rounding::Down:
+    value = __builtin_elementwise_floor(value);
+    break;
+  case Rounding::Up:
+    value = __builtin_elementwise_ceil(value);
+    break;
   default:
-    return nullptr;
+    value = __builtin_elementwise_trunc(value);
+    break;
+  }
+  constexpr To most = std::numeric_limits<To>::max();
+  constexpr To least = std::numeric_limits<To>::min();
+  // The first number beyond the range is a power of two, so it is exact.
+  constexpr From end = From(uint64_t(most) / 2 + 1) * 2;
+  Vec<From> inside = value < end ? value : (Vec<From>)(From(0));
+  inside = inside >= From(least) ? inside : (Vec<From>)(From(0));
+  Vec<To> result = __builtin_convertvector(inside, Vec<To>);
+  result = select<To>(maskOf(value >= end), (Vec<To>)(most), result);
+  result = select<To>(maskOf(value < From(least)), (Vec<To>)(least), result);
+  if (std::is_same_v<From, double>) // NaN of f64 has the sign bit alone.
+    result = select<To>(maskOf(value != value),
+                        (Vec<To>)(To(UIntOf<To>(1) << (sizeof(To) * 8 - 1))),
+                        result);
+  put<To>(warp, inst.op[0], result, mask);
+  return true;
+}
+
+template <class To, class From>
+bool integersToFloat(Warp &warp, const Inst &inst, uint32_t mask) {
+  put<To>(warp, inst.op[0],
+          __builtin_convertvector(get<From>(warp, inst.op[1]), Vec<To>), mask);
+  return true;
+}
+
+bool widenFloat(Warp &warp, const Inst &inst, uint32_t mask) {
+  Vec<float> value = get<float>(warp, inst.op[1]);
+  if (inst.data & FloatFlush)
+    value = flush(value);
+  Vec<double> wide = __builtin_convertvector(value, Vec<double>);
+  if (inst.data & FloatSaturate)
+    wide = saturate<double>(wide);
+  put<double>(warp, inst.op[0], wide, mask);
+  return true;
+}
+
+bool narrowDouble(Warp &warp, const Inst &inst, uint32_t mask) {
+  Vec<float> value = canonical(
+      __builtin_convertvector(get<double>(warp, inst.op[1]), Vec<float>));
+  if (inst.data & FloatFlush)
+    value = flush(value);
+  if (inst.data & FloatSaturate)
+    value = saturate<float>(value);
+  put<float>(warp, inst.op[0], value, mask);
+  return true;
+}
+
+Handler integerHandler(const Inst &inst, Shape shape) {
+  bool isSignedSource = isSigned(shape.from);
+  bool isExact = shape.toBytes == sizeOf(shape.to) &&
+                 shape.fromBytes == sizeOf(shape.from);
+  if (isExact && !(inst.data & FloatSaturate)) {
+    switch (shape.fromBytes * 16 + shape.toBytes) {
+    case 4 * 16 + 8:
+      return isSignedSource ? Handler(&convertIntegers<int64_t, int32_t>)
+                            : Handler(&convertIntegers<uint64_t, uint32_t>);
+    case 8 * 16 + 4:
+      return &convertIntegers<uint32_t, uint64_t>;
+    case 2 * 16 + 4:
+      return isSignedSource ? Handler(&convertIntegers<int32_t, int16_t>)
+                            : Handler(&convertIntegers<uint32_t, uint16_t>);
+    case 4 * 16 + 2:
+      return &convertIntegers<uint16_t, uint32_t>;
+    default:
+      break;
+    }
+  }
+#define ROPEWALK_RESIZE(FROM)                                                  \
+  {                                                                            \
+    &resizeIntegers<uint8_t, FROM>, &resizeIntegers<uint16_t, FROM>,           \
+        &resizeIntegers<uint32_t, FROM>, &resizeIntegers<uint64_t, FROM>       \
+  }
+  static const Handler handlers[4][4] = {
+      ROPEWALK_RESIZE(uint8_t), ROPEWALK_RESIZE(uint16_t),
+      ROPEWALK_RESIZE(uint32_t), ROPEWALK_RESIZE(uint64_t)};
+  return handlers[std::countr_zero(shape.fromBytes)]
+                 [std::countr_zero(shape.toBytes)];
+}
+
+template <class To, class From> Handler toIntegerByMode(Rounding mode) {
+  switch (mode) {
+  case Rounding::NearestEven:
+    return &floatToIntegers<To, From, Rounding::NearestEven>;
+  case Rounding::Zero:
+    return &floatToIntegers<To, From, Rounding::Zero>;
+  case Rounding::Down:
+    return &floatToIntegers<To, From, Rounding::Down>;
+  default:
+    return &floatToIntegers<To, From, Rounding::Up>;
   }
 }
 
-bool decodePair(InstDecoder &d, Inst &inst, Shape shape) {
-  if (inst.data & (uint32_t(FloatFlush) | ConvertIntegral))
-    return d.unsupported("this modifier of a packed conversion");
-  if (!d.finish(3) || !d.destination(0, S::B32, inst.op[0]) ||
-      !d.source(1, S::F32, inst.op[1]) || !d.source(2, S::F32, inst.op[2]))
-    return false;
-  std::memcpy(&inst.offset, &shape, sizeof shape);
-  inst.handler = &convertPair;
+/// A vector handler for registers of exactly the types' sizes; null if there
+/// is none.
+Handler exactHandler(const Inst &inst, Shape shape) {
+  Rounding mode = roundingOf(inst.data);
+  bool isNearest = mode == Rounding::NearestEven;
+  bool isIntegral = inst.data & ConvertIntegral;
+  ScalarType to = shape.to, from = shape.from;
+  if (from == S::F32 && to == S::S32)
+    return toIntegerByMode<int32_t, float>(mode);
+  if (from == S::F32 && to == S::U32)
+    return toIntegerByMode<uint32_t, float>(mode);
+  if (from == S::F64 && to == S::S32)
+    return toIntegerByMode<int32_t, double>(mode);
+  if (from == S::F64 && to == S::S64)
+    return toIntegerByMode<int64_t, double>(mode);
+  if (isInteger(from) && isNearest && !(inst.data & FloatSaturate)) {
+    if (to == S::F32)
+      return from == S::S32   ? Handler(&integersToFloat<float, int32_t>)
+             : from == S::U32 ? Handler(&integersToFloat<float, uint32_t>)
+                              : nullptr;
+    if (to == S::F64)
+      return from == S::S32   ? Handler(&integersToFloat<double, int32_t>)
+             : from == S::U32 ? Handler(&integersToFloat<double, uint32_t>)
+             : from == S::S64 ? Handler(&integersToFloat<double, int64_t>)
+                              : nullptr;
+  }
+  if (isIntegral || isInteger(to) || isInteger(from))
+    return nullptr;
+  if (to == S::F32 && (from == S::F16 || from == S::BF16))
+    return wideningHandler(from);
+  if (from == S::F32 && (to == S::F16 || to == S::BF16))
+    return narrowingHandler(inst, to);
+  if (from == S::F32 && to == S::F64)
+    return &widenFloat;
+  return from == S::F64 && to == S::F32 && isNearest ? &narrowDouble : nullptr;
+}
+
+/// Checks which modifiers go with the pair of types.
+bool checkModifiers(InstDecoder &d, const Inst &inst, Shape shape,
+                    bool hasRounding, bool isIntegral) {
+  bool toInteger = isInteger(shape.to), fromInteger = isInteger(shape.from);
+  auto isNarrowFloat = [](ScalarType t) { return t == S::F16 || t == S::BF16; };
+  bool narrows =
+      isFloat(shape.to) && isFloat(shape.from) &&
+      (sizeOf(shape.to) < sizeOf(shape.from) ||
+       (shape.to != shape.from && sizeOf(shape.to) == sizeOf(shape.from)));
+  if (toInteger && !fromInteger && !isIntegral)
+    return d.fail("conversion to an integer needs .rni, .rzi, .rmi or .rpi");
+  if (!toInteger && fromInteger && !hasRounding)
+    return d.fail("conversion of an integer needs a rounding mode");
+  if (narrows && !hasRounding)
+    return d.fail("narrowing conversion needs a rounding mode");
+  if (toInteger && fromInteger && (hasRounding || isIntegral))
+    return d.fail("rounding mode between integers");
+  unsigned kept = sizeOf(shape.to) * 8 - isSigned(shape.to);
+  unsigned given = sizeOf(shape.from) * 8 - isSigned(shape.from);
+  if (toInteger && fromInteger && (inst.data & FloatSaturate) &&
+      kept >= given && isSigned(shape.to) >= isSigned(shape.from))
+    return d.fail("'.sat' between types that saturate nothing");
+  if (isIntegral && !toInteger && shape.to != shape.from)
+    return d.fail("integral rounding between different types");
+  if (hasRounding && !narrows && !fromInteger)
+    return d.fail("rounding mode of an exact conversion");
+  bool isF32ToHalf = isNarrowFloat(shape.to) && shape.from == S::F32;
+  Rounding mode = roundingOf(inst.data);
+  if ((inst.data & (uint32_t(FloatRelu) | ConvertFinite)) &&
+      (!isF32ToHalf ||
+       (mode != Rounding::NearestEven && mode != Rounding::Zero)))
+    return d.unsupported("modifier '.relu' or '.satfinite' here");
+  if (mode == Rounding::NearestAway)
+    return d.unsupported("modifier '.rna' here");
+  if ((inst.data & FloatFlush) && shape.to != S::F32 && shape.from != S::F32)
+    return d.fail("'.ftz' without an .f32");
   return true;
 }
 
@@ -323,67 +447,28 @@ bool decodeConvert(InstDecoder &d, Inst &inst) {
     hasRounding = takeRounding(d, inst.data);
   if (d.take("ftz"))
     inst.data |= FloatFlush;
-  if (d.take("relu"))
-    inst.data |= FloatRelu;
-  if (d.take("satfinite"))
-    return d.unsupported("modifier '.satfinite'");
+  // Both orders occur in PTX.
+  for (int i = 0; i < 2; ++i) {
+    if (d.take("relu"))
+      inst.data |= FloatRelu;
+    if (d.take("satfinite"))
+      inst.data |= ConvertFinite;
+  }
   if (d.take("sat"))
     inst.data |= FloatSaturate;
-  if (d.peek() == "tf32") {
-    bool isAway = roundingOf(inst.data) == Rounding::NearestAway;
-    d.take("tf32");
-    ScalarType from;
-    if (!hasRounding || !isAway || (inst.data & ~(7u << FloatRoundingShift)))
-      return d.unsupported("this form of a conversion to .tf32");
-    if (!d.requireType(from, {S::F32}) || !d.finish(2) ||
-        !d.destination(0, S::B32, inst.op[0]) ||
-        !d.source(1, S::F32, inst.op[1]))
-      return false;
-    inst.handler = [](Warp &warp, const Inst &inst, uint32_t mask) {
-      Vec<float> value = get<float>(warp, inst.op[1]);
-      Vec<uint32_t> bits = as<Vec<uint32_t>>(value);
-      Vec<uint32_t> rounded = (bits + 0x1000u) & 0xffffe000u;
-      Vec<float> infinity = as<Vec<float>>((Vec<uint32_t>)(0x7f800000u));
-      rounded = __builtin_elementwise_abs(value) < infinity ? rounded : bits;
-      put<uint32_t>(warp, inst.op[0],
-                    value == value ? rounded : (Vec<uint32_t>)(0x7fffffffu),
-                    mask);
-      return true;
-    };
-    return true;
-  }
+  bool isGood = false;
+  if (decodeNarrow(d, inst, hasRounding, isGood))
+    return isGood;
   Shape shape{};
   shape.to = d.takeType();
   shape.from = d.takeType();
-  if (shape.to == S::F16x2 || shape.to == S::BF16x2) {
-    if (shape.from != S::F32 || !hasRounding)
-      return d.unsupported("this form of a packed conversion");
-    shape.to = shape.to == S::F16x2 ? S::F16 : S::BF16;
-    return decodePair(d, inst, shape);
-  }
   bool toInteger = isInteger(shape.to), fromInteger = isInteger(shape.from);
   if ((!toInteger && !isFloat(shape.to)) ||
       (!fromInteger && !isFloat(shape.from)))
     return d.unsupported(d.peek().empty() ? "this pair of types"
                                           : "modifier '." + d.peek() + "'");
-  bool narrows =
-      isFloat(shape.to) && isFloat(shape.from) &&
-      (sizeOf(shape.to) < sizeOf(shape.from) ||
-       (shape.to != shape.from && sizeOf(shape.to) == sizeOf(shape.from)));
-  if (toInteger && !fromInteger && integral < 0)
-    return d.fail("conversion to an integer needs .rni, .rzi, .rmi or .rpi");
-  if (!toInteger && fromInteger && !hasRounding)
-    return d.fail("conversion of an integer needs a rounding mode");
-  if (narrows && !hasRounding)
-    return d.fail("narrowing conversion needs a rounding mode");
-  if (toInteger && fromInteger && (hasRounding || integral >= 0))
-    return d.fail("rounding mode between integers");
-  if (integral >= 0 && !toInteger && shape.to != shape.from)
-    return d.fail("integral rounding between different types");
-  if ((inst.data & FloatRelu) && (!narrows || sizeOf(shape.to) != 2))
-    return d.unsupported("modifier '.relu' here");
-  if ((inst.data & FloatFlush) && shape.to != S::F32 && shape.from != S::F32)
-    return d.fail("'.ftz' without an .f32");
+  if (!checkModifiers(d, inst, shape, hasRounding, integral >= 0))
+    return false;
   uint32_t toBytes = 0, fromBytes = 0;
   if (!d.finish(2) ||
       !d.wideDestination(d.operand(0), shape.to, inst.op[0], toBytes) ||
@@ -398,22 +483,12 @@ bool decodeConvert(InstDecoder &d, Inst &inst) {
   std::memcpy(&inst.offset, &shape, sizeof shape);
   inst.handler = &convert;
   bool isExact = toBytes == sizeOf(shape.to) && fromBytes == sizeOf(shape.from);
-  if (toInteger && fromInteger && !(inst.data & FloatSaturate)) {
-    if (Handler fast = integerHandler(shape))
-      inst.handler = fast;
-  } else if (isExact && shape.to == S::F32 && shape.from == S::BF16 &&
-             !(inst.data & (FloatFlush | FloatSaturate))) {
-    inst.handler = &widenBFloat;
-  } else if (isExact && shape.to == S::BF16 && shape.from == S::F32 &&
-             inst.data == 0) {
-    inst.handler = &narrowBFloat;
-  } else if (isExact && shape.to == S::F32 && shape.from == S::F16 &&
-             !(inst.data & (FloatFlush | FloatSaturate))) {
-    inst.handler = &widenHalf;
-  } else if (isExact && shape.to == S::F16 && shape.from == S::F32 &&
-             inst.data == 0) {
-    inst.handler = &narrowHalf;
-  }
+  Handler fast = nullptr;
+  if (toInteger && fromInteger)
+    fast = integerHandler(inst, shape);
+  else if (isExact)
+    fast = exactHandler(inst, shape);
+  inst.handler = fast ? fast : &convert;
   return true;
 }
 

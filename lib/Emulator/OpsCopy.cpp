@@ -12,8 +12,11 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "MemoryRequest.h"
+#include "ShadowLoops.h"
 #include "SharedOperand.h"
-#include "Traffic.h"
+
+#include <optional>
 
 namespace ropewalk::emulator::ROPEWALK_EMULATOR_ISA {
 
@@ -29,28 +32,106 @@ enum CopyFlags : uint32_t {
 
 /// The copies of an instruction's lanes.
 struct LaneCopies {
-  std::byte *target[32];
-  const std::byte *source[32];
-  uint8_t bytes[32]; ///< The rest is zero.
+  uint64_t target[32], source[32]; ///< Host addresses.
+  uint8_t bytes[32];               ///< The rest is zero.
   uint32_t lanes = 0, size = 0;
 
   bool complete() const {
     for (uint32_t rest = lanes; rest; rest &= rest - 1) {
       unsigned lane = unsigned(std::countr_zero(rest));
+      std::byte *to = reinterpret_cast<std::byte *>(target[lane]);
+      const void *from = reinterpret_cast<const void *>(source[lane]);
+      if (bytes[lane] == 16 && size == 16) {
+        std::memcpy(to, from, 16);
+        continue;
+      }
       if (bytes[lane])
-        std::memcpy(target[lane], source[lane], bytes[lane]);
-      std::memset(target[lane] + bytes[lane], 0, size - bytes[lane]);
+        std::memcpy(to, from, bytes[lane]);
+      std::memset(to + bytes[lane], 0, size - bytes[lane]);
     }
     return true;
   }
 };
 
-bool misaligned(Warp &warp, const Inst &inst, unsigned lane, uint64_t address,
-                const char *what, uint32_t bytes) {
-  return warp.block->failAt(
-      warp, inst, ReportKind::Misaligned, int(lane), address,
-      std::string(what) + " address is not a multiple of " +
-          std::to_string(bytes));
+/// Checks and records the sources; the addresses are in `r`. Lanes that read
+/// whole sources are one load of the warp; sources in part are rare.
+bool readSources(Request &r, LaneCopies &copies) {
+  uint32_t whole = 0;
+  for (uint32_t rest = r.mask; rest; rest &= rest - 1) {
+    unsigned lane = unsigned(std::countr_zero(rest));
+    whole |= uint32_t(copies.bytes[lane] == copies.size) << lane;
+  }
+  if (whole == r.mask) {
+    Access access;
+    finishRequest(r);
+    if (!resolveGlobal(r, access))
+      return false;
+    std::memcpy(copies.source, access.host, sizeof copies.source);
+    return true;
+  }
+  finishRequest(r);
+  if (!checkAlignment(r, Space::Global))
+    return false;
+  countGlobal(r);
+  for (uint32_t rest = r.mask; rest; rest &= rest - 1) {
+    unsigned lane = unsigned(std::countr_zero(rest));
+    std::byte *host = accessGlobal({&r.warp, &r.inst, lane, Ego::Copy},
+                                   r.at(lane), copies.bytes[lane], false);
+    if (!host)
+      return false;
+    copies.source[lane] = reinterpret_cast<uint64_t>(host);
+  }
+  return true;
+}
+
+/// Checks and records the writes to the block's shared memory.
+bool writeTargets(Request &r, LaneCopies &copies) {
+  Warp &warp = r.warp;
+  Block &block = *warp.block;
+  SharedMemory &shared = block.shared;
+  Ordering &ordering = block.cluster.ordering;
+  finishRequest(r);
+  if (!checkAlignment(r, Space::Shared))
+    return false;
+  bool isInside = r.high + r.bytes <= shared.size;
+  bool isDone = false,
+       isFast = isInside && shared.checksRaces && r.bytes >> shared.shift != 0;
+  if (block.touchesMbarrier(r.low, r.high - r.low + r.bytes)) [[unlikely]]
+    for (uint32_t rest = r.mask; rest; rest &= rest - 1) {
+      unsigned lane = unsigned(std::countr_zero(rest));
+      if (block.touchesMbarrier(r.at(lane), r.bytes))
+        return report(r, ReportKind::MbarrierMisuse, lane, Space::Shared,
+                      "there is an mbarrier object");
+    }
+  countShared(r);
+  uint32_t shift = 0;
+  std::optional<WarpAccess> a;
+  if (isFast) {
+    for (uint32_t rest = r.mask; rest; rest &= rest - 1)
+      ordering.touch(
+          {&warp, &r.inst, unsigned(std::countr_zero(rest)), Ego::Copy});
+    uint32_t plane = ordering.planeOf({&warp, &r.inst, 0, Ego::Copy});
+    a.emplace(shared, ordering.view(warp), tagOf(plane, Scope::Weak, r.inst),
+              true, false);
+    shift = unsigned(std::countr_zero(r.bytes)) - shared.shift;
+    isDone =
+        r.isContiguous && recordRun(*a, uint32_t(r.low) >> shared.shift, shift);
+  }
+  isDone |= isInside && !shared.checksRaces;
+  for (uint32_t rest = isDone ? 0 : r.mask; rest; rest &= rest - 1) {
+    unsigned lane = unsigned(std::countr_zero(rest));
+    if (isFast && recordCells(*a, uint32_t(r.at(lane)) >> shared.shift,
+                              uint32_t(1) << shift, uint32_t(1) << lane))
+      continue;
+    if (!accessShared({&warp, &r.inst, lane, Ego::Copy}, block, r.at(lane),
+                      r.bytes, true))
+      return false;
+  }
+  if (shared.checksValid)
+    markValid(r, shared.valid.data(), 0);
+  Addresses host = r.address + reinterpret_cast<uint64_t>(shared.data.data());
+  std::memcpy(copies.target, &host, sizeof host);
+  return true;
 }
 
 bool copy(Warp &warp, const Inst &inst, uint32_t mask) {
@@ -64,44 +145,39 @@ bool copy(Warp &warp, const Inst &inst, uint32_t mask) {
       inst.data & MayIgnore
           ? warp.predicate(inst.op[3]) ^ (inst.data & IgnoreNegated ? ~0u : 0)
           : 0;
-  uint64_t from[32], to[32];
   uint32_t readers = 0;
+  alignas(64) uint64_t from[32] = {}, to[32] = {};
   for (uint32_t rest = mask; rest; rest &= rest - 1) {
     unsigned lane = unsigned(std::countr_zero(rest));
-    SharedPlace place;
-    if (!sharedPlace(warp, inst, 0, lane, place))
-      return false;
-    if (place.offset % size)
-      return misaligned(warp, inst, lane, place.offset, "destination", size);
+    to[lane] = laneAddress(warp, inst, 0, lane);
+    if (to[lane] >> ClusterRankShift) [[unlikely]] {
+      SharedPlace place;
+      if (!sharedPlace(warp, inst, 0, lane, place))
+        return false;
+      to[lane] = place.offset;
+    }
+    from[lane] = laneAddress(warp, inst, 1, lane);
     uint32_t bytes = ignored >> lane & 1 ? 0 : sourceBytes[lane];
     if (bytes > size)
       return block.fail(warp, inst, ReportKind::OutOfBounds, int(lane),
                         "reads " + std::to_string(bytes) +
                             " bytes for a destination of " +
                             std::to_string(size));
-    from[lane] = laneAddress(warp, inst, 1, lane);
-    to[lane] = place.offset;
-    if (bytes && from[lane] % size)
-      return misaligned(warp, inst, lane, from[lane], "source", size);
-    if (block.touchesMbarrier(place.offset, size))
-      return block.failAt(warp, inst, ReportKind::MbarrierMisuse, int(lane),
-                          place.offset, "writes to an mbarrier object");
-    Actor actor{&warp, &inst, lane, Ego::Copy};
     copies->bytes[lane] = uint8_t(bytes);
-    copies->source[lane] = nullptr;
-    if (bytes) {
-      readers |= uint32_t(1) << lane;
-      if (!(copies->source[lane] =
-                accessGlobal(actor, from[lane], bytes, false)))
-        return false;
-    }
-    if (!(copies->target[lane] =
-              accessShared(actor, block, place.offset, size, true)))
-      return false;
+    readers |= uint32_t(bytes != 0) << lane;
   }
-  if (readers)
-    countGlobalLoad(warp, inst, from, readers, size);
-  countSharedStore(warp, inst, to, mask, size);
+  Request source{warp,
+                 inst,
+                 readers,
+                 AccessKind::Load,
+                 size,
+                 nullptr,
+                 load<uint64_t>(from)};
+  Request target{
+      warp, inst, mask, AccessKind::Store, size, nullptr, load<uint64_t>(to)};
+  if ((readers && !readSources(source, *copies)) ||
+      !writeTargets(target, *copies))
+    return false;
   block.worker.counters.asyncCopyBytes += uint64_t(std::popcount(mask)) * size;
   warp.copyGroups.add(
       block.cluster.async.add([copies] { return copies->complete(); }), mask);

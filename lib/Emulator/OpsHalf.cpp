@@ -6,13 +6,13 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// add, sub, mul, fma, neg, abs, min, max, single and packed. Sums and products
-// of narrow numbers in f32 are rounded once more without harm, as f32 has more
-// than twice their digits; fma goes through double rounded to odd.
+// add, sub, mul, fma, neg, abs, min, max, single and packed, on whole vectors.
+// Where one rounding of f32 could spoil the next one, the first is to odd.
 //
 //===----------------------------------------------------------------------===//
 
 #include "FloatModifiers.h"
+#include "HalfVectors.h"
 #include "LaneWise.h"
 
 namespace ropewalk::emulator::ROPEWALK_EMULATOR_ISA {
@@ -21,103 +21,110 @@ namespace {
 
 using S = ScalarType;
 
-template <bool IsBFloat> struct Format {
-  static constexpr uint16_t Exponent = IsBFloat ? 0x7f80 : 0x7c00;
-  static constexpr FloatFormat Layout = IsBFloat ? BFloat : Half;
-
-  static ROPEWALK_INLINE float decode(uint16_t bits) {
-    if (IsBFloat)
-      return std::bit_cast<float>(uint32_t(bits) << 16);
-    return float(std::bit_cast<_Float16>(bits));
-  }
-  static ROPEWALK_INLINE uint16_t encode(float value) {
-    if (value != value)
-      return 0x7fff;
-    if (!IsBFloat)
-      return std::bit_cast<uint16_t>(_Float16(value));
-    uint32_t bits = std::bit_cast<uint32_t>(value);
-    return uint16_t((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-  }
-  static ROPEWALK_INLINE uint16_t flushBits(uint16_t bits) {
-    return bits & Exponent ? bits : bits & 0x8000;
-  }
-  static ROPEWALK_INLINE bool isNaN(uint16_t bits) {
-    return (bits & 0x7fff) > Exponent;
-  }
-};
-
 enum HalfOperation { Add, Sub, Mul, Fma, Neg, Abs, Min, Max };
 
-template <bool IsBFloat, int Operation>
-ROPEWALK_INLINE uint16_t element(const Inst &inst, uint16_t a, uint16_t b,
-                                 uint16_t c) {
-  using F = Format<IsBFloat>;
-  bool flushes = inst.data & FloatFlush;
-  if (flushes) {
-    a = F::flushBits(a);
-    b = F::flushBits(b);
-    c = F::flushBits(c);
-  }
-  if (Operation == Neg)
-    return a ^ 0x8000;
-  if (Operation == Abs)
-    return a & 0x7fff;
-  uint16_t result = 0;
-  if (Operation == Min || Operation == Max) {
-    uint16_t sign = (a ^ b) & 0x8000;
-    if (inst.data & FloatXorSign)
-      a &= 0x7fff, b &= 0x7fff;
-    float x = F::decode(a), y = F::decode(b);
-    bool isMin = Operation == Min;
-    if (F::isNaN(a) || F::isNaN(b)) {
-      if ((F::isNaN(a) && F::isNaN(b)) || inst.data & FloatNaN)
-        return 0x7fff;
-      result = F::isNaN(a) ? b : a;
-    } else if (x == y) {
-      result = isMin ? a | b : a & b;
-    } else {
-      result = (x < y) == isMin ? a : b;
-    }
-    if (inst.data & FloatXorSign)
-      result |= sign;
-    return result;
-  }
-  if (Operation == Fma) {
-    double wide = fmaToOdd(F::decode(a), F::decode(b), F::decode(c));
-    result = uint16_t(encodeFloat(wide, F::Layout, Rounding::NearestEven));
-  } else {
-    float x = F::decode(a), y = F::decode(b);
-    float sum = Operation == Add ? x + y : Operation == Sub ? x - y : x * y;
-    result = F::encode(sum);
-  }
-  if (flushes)
-    result = F::flushBits(result);
-  if (inst.data & FloatSaturate) {
-    uint16_t one = IsBFloat ? 0x3f80 : 0x3c00;
-    result = F::isNaN(result) || result & 0x8000 ? 0
-             : result > one                      ? one
-                                                 : result;
-  }
-  if (inst.data & FloatRelu && !F::isNaN(result) && result & 0x8000)
-    result = 0;
-  return result;
+constexpr unsigned sourcesOf(int operation) {
+  return operation == Fma ? 3 : operation == Neg || operation == Abs ? 1 : 2;
 }
 
-/// One element a lane, or two in the packed form (Inst::count).
+ROPEWALK_INLINE Vec<double> asDouble(Vec<float> value) {
+  return __builtin_convertvector(value, Vec<double>);
+}
+
+template <bool IsBFloat, bool IsMin>
+ROPEWALK_INLINE Halves minMax(uint32_t data, Halves a, Halves b) {
+  using F = HalfFormat<IsBFloat>;
+  Halves sign = (a ^ b) & uint16_t(0x8000);
+  if (data & FloatXorSign) {
+    a &= uint16_t(0x7fff);
+    b &= uint16_t(0x7fff);
+  }
+  // As integers, numbers of both formats order by magnitude.
+  Vec<int16_t> x = as<Vec<int16_t>>(a), y = as<Vec<int16_t>>(b);
+  x = x < int16_t(0) ? int16_t(0x8000) - x - int16_t(1) : x;
+  y = y < int16_t(0) ? int16_t(0x8000) - y - int16_t(1) : y;
+  Vec<int16_t> isLess = IsMin ? x < y : x > y;
+  Halves result = isLess ? a : b;
+  Vec<int16_t> aNaN = F::isNaN(a), bNaN = F::isNaN(b);
+  result = aNaN ? b : bNaN ? a : result;
+  if (data & FloatXorSign)
+    result |= sign;
+  Vec<int16_t> isNaN = data & FloatNaN ? aNaN | bNaN : aNaN & bNaN;
+  return isNaN ? (Halves)(uint16_t(0x7fff)) : result;
+}
+
 template <bool IsBFloat, int Operation>
-bool halfOperation(Warp &warp, const Inst &inst, uint32_t mask) {
-  constexpr unsigned sources = Operation == Fma                       ? 3
-                               : Operation == Neg || Operation == Abs ? 1
-                                                                      : 2;
-  uint16_t *result = lanes<uint16_t>(warp, inst.op[0]);
-  const uint16_t *a = lanes<uint16_t>(warp, inst.op[1]);
-  const uint16_t *b = sources > 1 ? lanes<uint16_t>(warp, inst.op[2]) : a;
-  const uint16_t *c = sources > 2 ? lanes<uint16_t>(warp, inst.op[3]) : a;
-  unsigned count = inst.count;
-  forLanes(mask, [&](unsigned lane) {
-    for (unsigned i = lane * count; i < (lane + 1) * count; ++i)
-      result[i] = element<IsBFloat, Operation>(inst, a[i], b[i], c[i]);
-  });
+ROPEWALK_INLINE Halves calculate(uint32_t data, Halves a, Halves b, Halves c) {
+  using F = HalfFormat<IsBFloat>;
+  if (data & FloatFlush) {
+    a = F::flush(a);
+    b = F::flush(b);
+    c = F::flush(c);
+  }
+  if constexpr (Operation == Neg)
+    return a ^ uint16_t(0x8000);
+  if constexpr (Operation == Abs)
+    return a & uint16_t(0x7fff);
+  if constexpr (Operation == Min || Operation == Max)
+    return minMax<IsBFloat, Operation == Min>(data, a, b);
+  Vec<float> x = F::widen(a), y = F::widen(b), result;
+  if constexpr (Operation == Add) {
+    result = x + y;
+  } else if constexpr (Operation == Sub) {
+    result = x - y;
+  } else if constexpr (Operation == Mul) {
+    // Exact in f32 but for products of bf16 so small that they become 0.
+    result = x * y;
+  } else if constexpr (IsBFloat) {
+    result = narrowToOdd(
+        addToOdd<double>(asDouble(x) * asDouble(y), asDouble(F::widen(c))));
+  } else {
+    result = addToOdd<float>(x * y, F::widen(c));
+  }
+  Halves bits = F::narrow(result);
+  if (data & FloatFlush)
+    bits = F::flush(bits);
+  if (data & FloatSaturate) {
+    Vec<int16_t> isNaN = F::isNaN(bits);
+    Vec<int16_t> value = as<Vec<int16_t>>(bits);
+    value = value < int16_t(F::One) ? value : (Vec<int16_t>)(int16_t(F::One));
+    value = ((value < int16_t(0)) | isNaN) ? (Vec<int16_t>)(int16_t(0)) : value;
+    bits = as<Halves>(value);
+  }
+  if (data & FloatRelu)
+    bits = as<Vec<int16_t>>(bits) < int16_t(0) ? (Halves)(uint16_t(0)) : bits;
+  return bits;
+}
+
+/// One element a lane.
+template <bool IsBFloat, int Operation>
+bool single(Warp &warp, const Inst &inst, uint32_t mask) {
+  constexpr unsigned sources = sourcesOf(Operation);
+  Halves a = get<uint16_t>(warp, inst.op[1]);
+  Halves b = sources > 1 ? get<uint16_t>(warp, inst.op[2]) : a;
+  Halves c = sources > 2 ? get<uint16_t>(warp, inst.op[3]) : a;
+  put<uint16_t>(warp, inst.op[0],
+                calculate<IsBFloat, Operation>(inst.data, a, b, c), mask);
+  return true;
+}
+
+/// Two elements a lane: a row holds twice as many.
+template <bool IsBFloat, int Operation>
+bool packed(Warp &warp, const Inst &inst, uint32_t mask) {
+  constexpr unsigned sources = sourcesOf(Operation);
+  auto half = [&](unsigned index, unsigned part) {
+    Ref ref = inst.op[index];
+    ref.offset += part * uint32_t(sizeof(Halves));
+    return get<uint16_t>(warp, ref);
+  };
+  Halves results[2];
+  for (unsigned part = 0; part < 2; ++part) {
+    Halves a = half(1, part);
+    Halves b = sources > 1 ? half(2, part) : a;
+    Halves c = sources > 2 ? half(3, part) : a;
+    results[part] = calculate<IsBFloat, Operation>(inst.data, a, b, c);
+  }
+  put<uint32_t>(warp, inst.op[0], load<uint32_t>(results), mask);
   return true;
 }
 
@@ -153,25 +160,25 @@ bool decodeHalfArithmetic(InstDecoder &d, Inst &inst) {
   bool isBFloat = type == S::BF16 || type == S::BF16x2;
   if (isBFloat && (inst.data & (FloatFlush | FloatSaturate)))
     return d.unsupported("'.ftz' or '.sat' on bf16");
-  unsigned sources = operation == Fma                       ? 3
-                     : operation == Neg || operation == Abs ? 1
-                                                            : 2;
+  if ((inst.data & FloatSaturate) && (inst.data & FloatRelu))
+    return d.fail("'.sat' and '.relu' exclude each other");
+  unsigned sources = sourcesOf(operation);
   if (!d.finish(sources + 1) || !d.destination(0, type, inst.op[0]))
     return false;
   for (unsigned i = 1; i <= sources; ++i)
     if (!d.source(i, type, inst.op[i]))
       return false;
-  inst.count = sizeOf(type) == 4 ? 2 : 1;
-  static const Handler handlers[8][2] = {
-      {&halfOperation<false, Add>, &halfOperation<true, Add>},
-      {&halfOperation<false, Sub>, &halfOperation<true, Sub>},
-      {&halfOperation<false, Mul>, &halfOperation<true, Mul>},
-      {&halfOperation<false, Fma>, &halfOperation<true, Fma>},
-      {&halfOperation<false, Neg>, &halfOperation<true, Neg>},
-      {&halfOperation<false, Abs>, &halfOperation<true, Abs>},
-      {&halfOperation<false, Min>, &halfOperation<true, Min>},
-      {&halfOperation<false, Max>, &halfOperation<true, Max>}};
-  inst.handler = handlers[operation][isBFloat];
+#define ROPEWALK_HALF(OPERATION)                                               \
+  {                                                                            \
+    &single<false, OPERATION>, &single<true, OPERATION>,                       \
+        &packed<false, OPERATION>, &packed<true, OPERATION>                    \
+  }
+  static const Handler handlers[8][4] = {
+      ROPEWALK_HALF(Add), ROPEWALK_HALF(Sub), ROPEWALK_HALF(Mul),
+      ROPEWALK_HALF(Fma), ROPEWALK_HALF(Neg), ROPEWALK_HALF(Abs),
+      ROPEWALK_HALF(Min), ROPEWALK_HALF(Max)};
+  bool isPacked = sizeOf(type) == 4;
+  inst.handler = handlers[operation][isPacked * 2 + isBFloat];
   return true;
 }
 

@@ -6,7 +6,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// add, sub, mul, mad, div, rem, abs, neg, min, max, sad on integers. PTX leaves
+// add, sub, mul, mad, div, rem, abs, neg, min, max, sad, and the products of 24
+// bits on integers; OpsExtended.cpp has the forms with a carry. PTX leaves
 // division by zero open; like the hardware it gives all ones, and the remainder
 // the dividend.
 //
@@ -144,13 +145,36 @@ template <class T> struct Sad {
     return Add<T>::apply(c, a < b ? Sub<T>::apply(b, a) : Sub<T>::apply(a, b));
   }
 };
-/// Low 24 bits, sign- or zero-extended.
-template <class T> struct Mul24 {
-  static ROPEWALK_INLINE T cut(T value) {
-    return T(UIntOf<T>(value) << 8) >> 8;
+/// The high half of the product plus c, saturated.
+struct MadHiSaturating {
+  static ROPEWALK_INLINE int32_t lane(const Inst &, int32_t a, int32_t b,
+                                      int32_t c) {
+    int64_t sum = (int64_t(a) * b >> 32) + c;
+    return int32_t(std::clamp<int64_t>(sum, INT32_MIN, INT32_MAX));
   }
-  static ROPEWALK_INLINE T lane(const Inst &, T a, T b) {
-    return T(UIntOf<T>(cut(a)) * UIntOf<T>(cut(b)));
+};
+
+/// Products of the low 24 bits, sign- or zero-extended: their low 32 bits or
+/// bits 16 to 47.
+template <class T> ROPEWALK_INLINE T product24(T a, T b, bool high) {
+  using W = WideOf<T>;
+  auto cut = [](T value) { return T(T(UIntOf<T>(value) << 8) >> 8); };
+  W product = W(cut(a)) * W(cut(b));
+  return T(high ? product >> 16 : product);
+}
+enum Product24Flags { High24 = 1, Saturate24 = 2 };
+template <class T> struct Mul24 {
+  static ROPEWALK_INLINE T lane(const Inst &inst, T a, T b) {
+    return product24(a, b, inst.data & High24);
+  }
+};
+template <class T> struct Mad24 {
+  static ROPEWALK_INLINE T lane(const Inst &inst, T a, T b, T c) {
+    T product = product24(a, b, inst.data & High24);
+    if (inst.data & Saturate24)
+      return T(std::clamp<int64_t>(int64_t(product) + int64_t(c), INT32_MIN,
+                                   INT32_MAX));
+    return T(UIntOf<T>(product) + UIntOf<T>(c));
   }
 };
 
@@ -201,8 +225,16 @@ bool decodeMultiply(InstDecoder &d, Inst &inst) {
   int part = d.takeOneOf({"lo", "hi", "wide"});
   if (part < 0)
     return d.fail("expected '.lo', '.hi' or '.wide'");
+  if (adds && part < 2 && d.peek() == "cc")
+    return decodeCarry(d, inst, part == 1);
   ScalarType type;
   unsigned count = adds ? 3 : 2;
+  if (adds && part == 1 && d.take("sat")) {
+    using I = int32_t;
+    inst.handler = &ternaryLanes<MadHiSaturating, I, I, I, I>;
+    return d.requireType(type, {S::S32}) && d.finish(4) &&
+           d.destination(0, type, inst.op[0]) && sources(d, inst, type, 3);
+  }
   if (!d.requireType(type, {S::U16, S::S16, S::U32, S::S32, S::U64, S::S64}) ||
       !d.finish(count + 1))
     return false;
@@ -242,15 +274,26 @@ bool decodeMultiply(InstDecoder &d, Inst &inst) {
 
 bool decodeMul24(InstDecoder &d, Inst &inst) {
   ScalarType type;
-  if (!d.take("lo"))
-    return d.fail("expected '.lo'");
-  if (!d.requireType(type, {S::U32, S::S32}) || !d.finish(3) ||
-      !d.destination(0, type, inst.op[0]) || !sources(d, inst, type, 2))
+  bool adds = d.base() == "mad24";
+  int part = d.takeOneOf({"lo", "hi"});
+  if (part < 0)
+    return d.fail("expected '.lo' or '.hi'");
+  bool saturates = adds && part == 1 && d.take("sat");
+  inst.data = (part ? High24 : 0) | (saturates ? Saturate24 : 0);
+  if (!(saturates ? d.requireType(type, {S::S32})
+                  : d.requireType(type, {S::U32, S::S32})) ||
+      !d.finish(adds ? 4 : 3) || !d.destination(0, type, inst.op[0]) ||
+      !sources(d, inst, type, adds ? 3 : 2))
     return false;
-  inst.handler =
-      type == S::U32
-          ? Handler(&binaryLanes<Mul24<uint32_t>, uint32_t, uint32_t, uint32_t>)
-          : Handler(&binaryLanes<Mul24<int32_t>, int32_t, int32_t, int32_t>);
+  using U = uint32_t;
+  using I = int32_t;
+  if (adds)
+    inst.handler = type == S::U32
+                       ? Handler(&ternaryLanes<Mad24<U>, U, U, U, U>)
+                       : Handler(&ternaryLanes<Mad24<I>, I, I, I, I>);
+  else
+    inst.handler = type == S::U32 ? Handler(&binaryLanes<Mul24<U>, U, U, U>)
+                                  : Handler(&binaryLanes<Mul24<I>, I, I, I>);
   return true;
 }
 
@@ -260,6 +303,11 @@ bool decodeIntegerArithmetic(InstDecoder &d, Inst &inst) {
   const std::string &base = d.base();
   if (base == "mul" || base == "mad")
     return decodeMultiply(d, inst);
+  if ((base == "add" || base == "sub") && d.peek() == "cc")
+    return decodeCarry(d, inst, false);
+  if (d.lastType() == S::U16x2 || d.lastType() == S::S16x2 ||
+      ((base == "min" || base == "max") && d.peek() == "relu"))
+    return decodePackedInteger(d, inst);
   bool isUnary = base == "abs" || base == "neg";
   bool saturates = (base == "add" || base == "sub") && d.take("sat");
   ScalarType type;
@@ -336,6 +384,7 @@ void addIntegerOpcodes(OpcodeTable &table) {
     table[base] = &decodeArithmetic;
   table["sad"] = &decodeIntegerArithmetic;
   table["mul24"] = &decodeMul24;
+  table["mad24"] = &decodeMul24;
 }
 
 } // namespace ropewalk::emulator::ROPEWALK_EMULATOR_ISA

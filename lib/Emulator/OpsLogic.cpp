@@ -328,7 +328,14 @@ bool decodeBitCount(InstDecoder &d, Inst &inst) {
   return true;
 }
 
-bool lop3(Warp &warp, const Inst &inst, uint32_t mask) {
+/// Inst::data of lop3 beside the table.
+enum LogicFlags : uint32_t {
+  LogicOr = 1 << 8,
+  LogicAnd = 1 << 9,
+  LogicNegated = 1 << 10, ///< The predicate that is combined.
+};
+
+ROPEWALK_INLINE Vec<uint32_t> lookUp(Warp &warp, const Inst &inst) {
   Vec<uint32_t> a = get<uint32_t>(warp, inst.op[1]);
   Vec<uint32_t> b = get<uint32_t>(warp, inst.op[2]);
   Vec<uint32_t> c = get<uint32_t>(warp, inst.op[3]);
@@ -336,22 +343,59 @@ bool lop3(Warp &warp, const Inst &inst, uint32_t mask) {
   for (unsigned term = 0; term < 8; ++term)
     if (inst.data >> term & 1)
       result |= (term & 4 ? a : ~a) & (term & 2 ? b : ~b) & (term & 1 ? c : ~c);
-  put<uint32_t>(warp, inst.op[0], result, mask);
+  return result;
+}
+
+bool lop3(Warp &warp, const Inst &inst, uint32_t mask) {
+  put<uint32_t>(warp, inst.op[0], lookUp(warp, inst), mask);
+  return true;
+}
+
+/// Also tells whether the result is not zero, combined with a predicate.
+bool lop3Predicate(Warp &warp, const Inst &inst, uint32_t mask) {
+  Vec<uint32_t> result = lookUp(warp, inst);
+  uint32_t q = warp.predicate(inst.op[4]);
+  q = inst.data & LogicNegated ? ~q : q;
+  uint32_t isSet = maskOf(result != 0u);
+  putPredicate(warp, inst.list[0], inst.data & LogicOr ? isSet | q : isSet & q,
+               mask);
+  if (inst.op[0].offset != NoRow)
+    put<uint32_t>(warp, inst.op[0], result, mask);
   return true;
 }
 
 bool decodeLop3(InstDecoder &d, Inst &inst) {
   ScalarType type;
   int64_t table = 0;
-  if (!d.requireType(type, {S::B32}) || !d.finish(5) ||
-      !d.destination(0, type, inst.op[0]) || !d.source(1, type, inst.op[1]) ||
-      !d.source(2, type, inst.op[2]) || !d.source(3, type, inst.op[3]) ||
-      !d.immediate(4, table))
+  int combination = d.takeOneOf({"or", "and"});
+  bool combines = combination >= 0;
+  if (!d.requireType(type, {S::B32}) || !d.finish(combines ? 6 : 5) ||
+      !d.source(1, type, inst.op[1]) || !d.source(2, type, inst.op[2]) ||
+      !d.source(3, type, inst.op[3]) || !d.immediate(4, table))
     return false;
   if (table < 0 || table > 255)
     return d.failAt(d.operand(4), "truth table outside of 0 to 255");
   inst.data = uint32_t(table);
-  inst.handler = &lop3;
+  if (!combines) {
+    inst.handler = &lop3;
+    return d.destination(0, type, inst.op[0]);
+  }
+  OperandSyntax first = d.operand(0);
+  bool negated = false;
+  uint32_t bytes = 0;
+  if (first.pairIndex == -1)
+    return d.failAt(first, "expected '|' and a predicate");
+  if (!d.pairDestination(first, inst.list[0]) ||
+      !d.predicateSource(5, inst.op[4], negated))
+    return false;
+  first.pairIndex = -1;
+  if (!d.wideDestination(first, type, inst.op[0], bytes))
+    return false;
+  if (bytes != 4)
+    return d.failAt(first, "expected a register of 4 bytes");
+  inst.data |=
+      (combination == 0 ? LogicOr : LogicAnd) | (negated ? LogicNegated : 0);
+  inst.handler = &lop3Predicate;
   return true;
 }
 

@@ -175,8 +175,9 @@ bool takeMemorySpace(InstDecoder &d, bool isLoad, Space &space) {
   return true;
 }
 
-/// Hints that tell only how likely data is used again. With `hasPolicy` the
-/// instruction has a cache policy as its last operand.
+/// Hints that tell only how likely data is used again. Those for the second
+/// level are for accesses of 32 bytes, which these chips do not have. With
+/// `hasPolicy` the instruction has a cache policy as its last operand.
 void takeHints(InstDecoder &d, bool isLoad, bool &hasPolicy) {
   hasPolicy = false;
   while (true) {
@@ -184,9 +185,8 @@ void takeHints(InstDecoder &d, bool isLoad, bool &hasPolicy) {
                : d.takeOneOf({"wb", "cg", "cs", "wt"}) >= 0)
       continue;
     if (d.takeOneOf({"L1::evict_normal", "L1::evict_unchanged",
-                     "L1::evict_first", "L1::evict_last", "L1::no_allocate",
-                     "L2::evict_normal", "L2::evict_first",
-                     "L2::evict_last"}) >= 0)
+                     "L1::evict_first", "L1::evict_last", "L1::no_allocate"}) >=
+        0)
       continue;
     if (isLoad && d.takeOneOf({"L2::64B", "L2::128B", "L2::256B"}) >= 0)
       continue;
@@ -216,24 +216,32 @@ InstClass classOf(Space space, bool isLoad) {
 }
 
 bool decodeLoadStore(InstDecoder &d, Inst &inst) {
-  bool isLoad = d.base() == "ld";
+  bool isUniform = d.base() == "ldu", isLoad = isUniform || d.base() == "ld";
   if (!isLoad && d.take("async"))
     return decodeAsyncStore(d, inst);
-  int order = d.takeOneOf({"relaxed", isLoad ? "acquire" : "release"});
+  int order =
+      isUniform ? -1 : d.takeOneOf({"relaxed", isLoad ? "acquire" : "release"});
   if (order >= 0) {
     inst.data |= MemoryStrong;
     if (order == 1)
       inst.data |= isLoad ? MemoryAcquire : MemoryRelease;
     if (!takeScope(d, inst))
       return d.fail("expected a scope");
-  } else if (d.take("volatile")) {
+  } else if (!isUniform && d.take("volatile")) {
     inst.data |= MemoryStrong; // Like .relaxed.sys.
-  } else {
+  } else if (!isUniform) {
     d.take("weak");
   }
   Space space;
   if (!takeMemorySpace(d, isLoad, space))
     return false;
+  bool isPrivate =
+      space == Space::Local || space == Space::Const || space == Space::Param;
+  if (isPrivate && inst.data & MemoryStrong)
+    return d.unsupported(std::string("a strong access to .") + name(space) +
+                         " memory");
+  if (isUniform && space != Space::Global && space != Space::Generic)
+    return d.unsupported(std::string("'ldu' of .") + name(space) + " memory");
   bool hasPolicy = false;
   takeHints(d, isLoad, hasPolicy);
   unsigned count = d.take("v2") ? 2 : d.take("v4") ? 4 : 1;
@@ -312,6 +320,7 @@ bool decodeLoadStore(InstDecoder &d, Inst &inst) {
 
 void addMemoryOpcodes(OpcodeTable &table) {
   table["ld"] = &decodeLoadStore;
+  table["ldu"] = &decodeLoadStore;
   table["st"] = &decodeLoadStore;
 }
 

@@ -143,19 +143,27 @@ double sinWide(double x) { return std::sin(x); }
 double cosWide(double x) { return std::cos(x); }
 double tanhWide(double x) { return std::tanh(x); }
 
-/// The f64 approximations keep the upper 20 bits of the mantissa or so.
+/// The f64 approximations look at the upper 32 bits of a number and give as
+/// many; the lower ones are 0.
 template <bool Root>
 bool approximateDouble(Warp &warp, const Inst &inst, uint32_t mask) {
-  double *result = lanes<double>(warp, inst.op[0]);
-  const double *a = lanes<double>(warp, inst.op[1]);
+  uint64_t *result = lanes<uint64_t>(warp, inst.op[0]);
+  const uint64_t *a = lanes<uint64_t>(warp, inst.op[1]);
+  constexpr uint64_t upper = ~uint64_t(0xffffffff);
   auto flushWide = [&](double x) {
     return inst.data & FloatFlush && std::fabs(x) < 0x1p-1022
                ? std::copysign(0.0, x)
                : x;
   };
   forLanes(mask, [&](unsigned i) {
-    double x = flushWide(a[i]);
-    result[i] = flushWide(Root ? reciprocalRoot(x) : 1.0 / x);
+    double x = std::bit_cast<double>(a[i]);
+    if (x == x)
+      x = std::bit_cast<double>(a[i] & upper);
+    x = flushWide(x);
+    double r = flushWide(Root ? reciprocalRoot(x) : 1.0 / x);
+    uint64_t bits = std::bit_cast<uint64_t>(r);
+    // Rounded to the kept bits; infinities have none of the others.
+    result[i] = r != r ? 0x7ff8000000000000 : (bits + 0x80000000) & upper;
   });
   return true;
 }
@@ -180,6 +188,8 @@ bool decodeRoot(InstDecoder &d, Inst &inst) {
     return false;
   if (type == S::F64 && ((inst.data & FloatFlush) && !isApprox))
     return d.unsupported("'.ftz' on .f64");
+  if (type == S::F64 && isApprox && isRcp && !(inst.data & FloatFlush))
+    return d.fail("'.approx' on .f64 needs '.ftz'");
   if (type == S::F64 && isApprox && base == "sqrt")
     return d.unsupported("'.approx' on .f64");
   if (!unaryOperands(d, inst, type))
@@ -220,6 +230,11 @@ bool decodeTranscendental(InstDecoder &d, Inst &inst) {
     return false;
   if (base == "tanh" && (inst.data & FloatFlush))
     return d.unsupported("'.ftz' on 'tanh'");
+  if (base == "ex2" && (type == S::BF16 || type == S::BF16x2) &&
+      !(inst.data & FloatFlush))
+    return d.fail("'ex2' on bf16 needs '.ftz'");
+  if ((type == S::F16 || type == S::F16x2) && (inst.data & FloatFlush))
+    return d.unsupported("'.ftz' on f16");
   bool isExp = base == "ex2";
   switch (type) {
   case S::F16:

@@ -209,7 +209,14 @@ bool Parser::parseAddressOperand(OperandSyntax &operand) {
     if (!parseOperand(operand.parts.emplace_back()))
       return false;
   --nesting;
-  return expect(']', "after an address");
+  if (!expect(']', "after an address"))
+    return false;
+  // All threads of the warp read the same: a hint of ld.
+  if (peek().isDot("unified")) {
+    operand.text = "unified";
+    advance();
+  }
+  return true;
 }
 
 bool Parser::parseOperand(OperandSyntax &operand) {

@@ -298,7 +298,7 @@ bool Parser::parseInitialAddress(Variable &variable, uint64_t offset,
 }
 
 ScalarType ropewalk::emulator::scalarType(std::string_view text) {
-  for (int i = int(ScalarType::Pred); i <= int(ScalarType::F64); ++i)
+  for (int i = int(ScalarType::Pred); i <= int(ScalarType::S16x2); ++i)
     if (text == name(ScalarType(i)))
       return ScalarType(i);
   return ScalarType::None;
@@ -306,15 +306,15 @@ ScalarType ropewalk::emulator::scalarType(std::string_view text) {
 
 const char *ropewalk::emulator::name(ScalarType type) {
   static const char *const names[] = {
-      "none", "pred", "b8",    "b16",  "b32",    "b64", "b128",
-      "u8",   "u16",  "u32",   "u64",  "s8",     "s16", "s32",
-      "s64",  "f16",  "f16x2", "bf16", "bf16x2", "f32", "f64"};
+      "none",  "pred", "b8",     "b16", "b32", "b64",   "b128", "u8",
+      "u16",   "u32",  "u64",    "s8",  "s16", "s32",   "s64",  "f16",
+      "f16x2", "bf16", "bf16x2", "f32", "f64", "u16x2", "s16x2"};
   return names[size_t(type)];
 }
 
 uint32_t ropewalk::emulator::sizeOf(ScalarType type) {
-  static const uint8_t sizes[] = {0, 0, 1, 2, 4, 8, 16, 1, 2, 4, 8,
-                                  1, 2, 4, 8, 2, 4, 2,  4, 4, 8};
+  static const uint8_t sizes[] = {0, 0, 1, 2, 4, 8, 16, 1, 2, 4, 8, 1,
+                                  2, 4, 8, 2, 4, 2, 4,  4, 8, 4, 4};
   return sizes[size_t(type)];
 }
 

@@ -132,7 +132,9 @@ enum class SpecialRegister : uint8_t {
   ClusterNctaidZ,
   ClusterCtaRank,
   ClusterNctaRank,
-  IsExplicitCluster, ///< A predicate: all bits of the first lanes.
+  IsExplicitCluster, ///< A predicate: all bits of the first lane.
+  WorkspaceHigh,     ///< %envreg1, %envreg2: the address of the memory that
+  WorkspaceLow,      ///< the blocks of a grid meet in.
 };
 
 struct Program {

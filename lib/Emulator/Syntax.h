@@ -41,7 +41,9 @@ enum class ScalarType : uint8_t {
   BF16,
   BF16x2,
   F32,
-  F64
+  F64,
+  U16x2,
+  S16x2
 };
 
 /// None if `name` is no scalar type.

@@ -7,6 +7,8 @@ have when a PLANT_... macro is defined.
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from emulate_support import (KERNELS, ROUNDOFF, assert_product, assert_within, blank, blocks, cuda_ptx, decode, encode,
@@ -255,6 +257,21 @@ def test_mma(rw, arch, shape):
     assert result.counters["tensor_flops"] == tiles * 2 * 64 * 64 * 32 * blocks(inner, 32)
 
 
+def run_pipeline(rw, arch, entry, rows, width):
+    """Sums rows by a kernel of pipeline.cu and checks the sums."""
+    values = np.random.default_rng(14).standard_normal((rows, width), np.float32)
+    out = blank(width, "fp32")
+    rw.emulate(cuda_ptx("pipeline", arch), entry, blocks(width, 128), 128, [values, out, I32(rows), I32(width)])
+    exact = values.astype(np.float64)
+    assert_within(out, exact.sum(axis=0), rows * ROUNDOFF["fp32"] * np.abs(exact).sum(axis=0))
+
+
+@pytest.mark.parametrize("rows, width", [(1, 128), (11, 257)])
+def test_pipeline(rw, arch, rows, width):
+    """cuda::pipeline of the standard library with four stages: groups of cp.async."""
+    run_pipeline(rw, arch, "sum_rows", rows, width)
+
+
 @pytest.mark.parametrize("count", [64, 500])
 def test_barrier(rw, arch, count):
     """cuda::barrier between a half of the block that produces and one that consumes."""
@@ -305,6 +322,28 @@ def test_missing_barrier(rw, arch):
     with fault(rw, "shared-race", "uninitialized-memory", source="transpose.cu:"):
         rw.emulate(cuda_ptx("transpose", arch, "PLANT_NO_BARRIER"), "transpose_padded", 1, (32, 8),
                    [values, np.zeros_like(values), I32(32), I32(32)])
+
+
+@pytest.mark.parametrize("name, entry, arguments, expected", [
+    ("scan", "scan_int", lambda: [np.ones(512, np.int32), np.zeros(512, np.int32), np.zeros(4, np.int32), I32(512)], 2),
+    ("histogram", "histogram", lambda: [np.zeros(512, np.uint8), np.zeros(256, np.uint32), I32(512)], 2),
+    ("softmax", "softmax", lambda: [np.ones((4, 512), np.float32), np.ones((4, 512), np.float32), I32(512)], 3),
+    ("mma", "mma_half", lambda: [*np.ones((2, 64, 128), np.float16), np.ones((64, 64), np.float32),
+                                 I32(64), I32(64), I32(128)], 1)])
+def test_every_barrier(rw, arch, name, entry, arguments, expected):
+    """Each of a kernel's barriers is needed, and the emulator says so when it is not there."""
+    ptx = cuda_ptx(name, arch)
+    start = ptx.index(f".entry {entry}(")
+    barriers = [found.span() for found in re.compile("bar.sync[^;]*;").finditer(ptx, start, ptx.index("\n}\n", start))]
+    needed = 0
+    for first, last in barriers:
+        try:
+            rw.emulate(ptx[:first] + ptx[last:], entry, (4, 1) if name != "mma" else 1, 128, arguments())
+        except rw.EmulationError as error:
+            assert error.kind in ("shared-race", "uninitialized-memory", "async-hazard"), str(error)
+            needed += 1
+    # The first barrier of softmax only separates a reduction from the one before.
+    assert needed == expected == len(barriers) - (name == "softmax")
 
 
 def test_early_read(rw, arch):

@@ -20,17 +20,16 @@ namespace cg = cooperative_groups;
 
 constexpr int Width = 128; // Threads of a block and elements of a row.
 
-extern "C" {
-/// out[i] = sum over the rows of in[rows, width], in a pipeline of 4 stages.
-/// Each thread reads what its neighbour has copied.
-__global__ void sum_rows(const float *in, float *out, int rows, int width) {
-  constexpr int Stages = 4;
-  __shared__ alignas(16) float stages[Stages][Width];
-  __shared__ cuda::pipeline_shared_state<cuda::thread_scope_block, Stages>
-      state;
-  cg::thread_block block = cg::this_thread_block();
-  auto pipeline = cuda::make_pipeline(block, &state);
+constexpr int Stages = 4;
+
+/// out[i] = sum over the rows of in[rows, width]. Each thread reads what its
+/// neighbour has copied; `wait` and `release` surround the reading.
+template <typename Pipeline, typename Wait, typename Release>
+__device__ void sumRows(const float *in, float *out, int rows, int width,
+                        float (&stages)[Stages][Width], Pipeline &pipeline,
+                        Wait wait, Release release) {
   const int column = blockIdx.x * Width + threadIdx.x;
+  const int neighbour = column ^ 1;
   float sum = 0;
   for (int row = 0, next = 0; row < rows; ++row) {
     for (; next < rows && next < row + Stages; ++next) {
@@ -41,15 +40,46 @@ __global__ void sum_rows(const float *in, float *out, int rows, int width) {
                            pipeline);
       pipeline.producer_commit();
     }
-    pipeline.consumer_wait();
-    const int neighbour = threadIdx.x ^ 1;
-    if (blockIdx.x * Width + neighbour < width)
-      sum += stages[row % Stages][neighbour];
-    pipeline.consumer_release();
+    wait(next - row - 1);
+    if (neighbour < width)
+      sum += stages[row % Stages][threadIdx.x ^ 1];
+    release();
   }
-  const int neighbour = blockIdx.x * Width + (threadIdx.x ^ 1);
   if (neighbour < width)
     out[neighbour] = sum;
+}
+
+extern "C" {
+/// A pipeline of the block, whose state is in shared memory.
+__global__ void sum_rows_shared(const float *in, float *out, int rows,
+                                int width) {
+  __shared__ alignas(16) float stages[Stages][Width];
+  __shared__ cuda::pipeline_shared_state<cuda::thread_scope_block, Stages>
+      state;
+  auto pipeline = cuda::make_pipeline(cg::this_thread_block(), &state);
+  sumRows(
+      in, out, rows, width, stages, pipeline,
+      [&](int) { pipeline.consumer_wait(); },
+      [&] { pipeline.consumer_release(); });
+}
+
+/// A pipeline of each thread, and barriers between the threads.
+__global__ void sum_rows(const float *in, float *out, int rows, int width) {
+  __shared__ alignas(16) float stages[Stages][Width];
+  auto pipeline = cuda::make_pipeline();
+  sumRows(
+      in, out, rows, width, stages, pipeline,
+      [&](int newer) {
+        if (newer == Stages - 1)
+          cuda::pipeline_consumer_wait_prior<Stages - 1>(pipeline);
+        else
+          cuda::pipeline_consumer_wait_prior<0>(pipeline);
+        __syncthreads();
+      },
+      [&] {
+        __syncthreads();
+        pipeline.consumer_release();
+      });
 }
 
 /// out[i] = in[i]^2 + 1: the first half of the block fills a buffer that the

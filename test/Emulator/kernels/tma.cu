@@ -54,7 +54,6 @@ __global__ void bulk_increment(const float *in, float *out, int count) {
       drainStores();
 #endif
     }
-    __syncthreads();
   }
 }
 

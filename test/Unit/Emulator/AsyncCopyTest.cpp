@@ -313,9 +313,10 @@ TEST_F(AsyncCopyTest, ReportsMisuse) {
     expectReport(text(code), {1}, {1}, arguments(input, output), kind, part);
   };
   expect("cp.async.cg.shared.global [%r1+8], [%d1], 16;",
-         ReportKind::Misaligned, "destination address is not a multiple of 16");
+         ReportKind::Misaligned,
+         "store in .shared memory: address is not a multiple of 16");
   expect("cp.async.ca.shared.global [%r1], [%d1+4], 8;", ReportKind::Misaligned,
-         "source address is not a multiple of 8");
+         "load in .global memory: address is not a multiple of 8");
   expect("mov.u32 %r3, 12; cp.async.ca.shared.global [%r1], [%d1], 8, %r3;",
          ReportKind::OutOfBounds, "reads 12 bytes for a destination of 8");
   expect("cp.async.cg.shared.global [%r1+8192], [%d1], 16;",
@@ -324,7 +325,7 @@ TEST_F(AsyncCopyTest, ReportsMisuse) {
          ReportKind::OutOfBounds, "");
   expect("mbarrier.init.shared.b64 [%r1], 1;"
          "cp.async.cg.shared.global [%r1], [%d1], 16;",
-         ReportKind::MbarrierMisuse, "writes to an mbarrier object");
+         ReportKind::MbarrierMisuse, "there is an mbarrier object");
   uint64_t empty = device.allocate(64);
   expectReport(text("cp.async.cg.shared.global [%r1], [%d1], 16;"), {1}, {1},
                arguments(empty, output), ReportKind::UninitializedMemory, "");

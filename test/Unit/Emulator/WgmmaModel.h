@@ -144,6 +144,7 @@ struct WgmmaText {
   std::string declarations, body;
   unsigned memoryBytes = 0;
   unsigned results = 0; ///< Registers of D, %r0 and on.
+  bool hasProxyFence = true;
 
   static std::string list(const char *prefix, unsigned count,
                           unsigned first = 0) {
@@ -175,8 +176,9 @@ struct WgmmaText {
         "ld.global.v4.b32 {%r0, %r1, %r2, %r3}, [%d1];\n"
         "mov.u32 %t3, memory; add.u32 %t3, %t3, %t1;\n"
         "st.shared.v4.b32 [%t3], {%r0, %r1, %r2, %r3};\n"
-        "add.u32 %t1, %t1, %t2; bra COPY;\nCOPIED:\n"
-        "fence.proxy.async;\nbar.sync 0;\n"
+        "add.u32 %t1, %t1, %t2; bra COPY;\nCOPIED:\n" +
+        (hasProxyFence ? "fence.proxy.async;\n" : "") +
+        "bar.sync 0;\n"
         "ld.param.u64 %d2, [p1]; mad.wide.u32 %d2, %t0, " +
         std::to_string(results * 4) +
         ", %d2;\n"
