@@ -184,7 +184,8 @@ void enter(const BulkCopy::Place &place, const Flight &flight, bool reads) {
     if (known.copy == &flight && known.reads == reads)
       return;
   place.block->hadFlights = true;
-  place.block->flights.push_back({&flight, flight.thread, reads});
+  place.block->flights.push_back(
+      {&flight, flight.thread, reads, flight.operation < 0});
 }
 
 } // namespace
@@ -218,6 +219,16 @@ void ropewalk::emulator::reduceBytes(Reduction reduction, ScalarType type,
 }
 
 bool Block::checkExit(Warp &last) {
+  // A block may end before its own stores in bulk groups have read their
+  // sources, as kernels of NVIDIA's libraries do: the memory stays theirs.
+  auto outlives = [&](const Flight &flight) {
+    return flight.reads && flight.inGroup && flight.actor.warp->block == this;
+  };
+  while (std::any_of(flights.begin(), flights.end(), outlives))
+    if (!cluster.async.completeNext())
+      return false;
+  for (Warp &warp : warps)
+    cluster.ordering.awaitGroups(warp, warp.lanes, Ego::BulkRead, 0, true);
   if (!flights.empty()) {
     const Actor &actor = flights.front().actor;
     report.other = {int64_t(index), int(last.index), -1, {}};

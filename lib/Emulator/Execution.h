@@ -171,6 +171,7 @@ struct Block {
     const void *copy = nullptr;
     Actor actor;
     bool reads = false;
+    bool inGroup = false; ///< Of a bulk group, not of an mbarrier.
   };
   std::vector<Flight> flights;
   bool hadFlights = false;
