@@ -510,6 +510,12 @@ bool InstDecoder::targetList(unsigned index, std::vector<uint32_t> &targets) {
   if (syntaxOperand.kind != OperandSyntax::Label || syntaxOperand.index > -2)
     return failAt(syntaxOperand, "expected the name of a '.branchtargets'");
   targets = parent.function.branchTargets[-2 - syntaxOperand.index];
+  // Each branch has a copy of its list.
+  constexpr size_t most = size_t(1) << 22;
+  parent.targetCount += targets.size();
+  if (parent.targetCount > most)
+    return fail("the indexed branches of kernel '" + parent.function.info.name +
+                "' have more than " + std::to_string(most) + " targets");
   return true;
 }
 
@@ -625,6 +631,7 @@ bool FunctionDecoder::decodeAll() {
   specials.clear();
   reads.clear();
   writes.clear();
+  targetCount = 0;
   uint32_t alignment = std::max<uint32_t>(function.dynamicSharedAlignment, 16);
   program.dynamicSharedOffset =
       (function.info.staticSharedBytes + alignment - 1) / alignment * alignment;

@@ -36,7 +36,12 @@ std::optional<Parser::Name> Parser::lookup(std::string_view text) {
     auto family = scopes[i].families.find(text.substr(0, digits));
     if (family != scopes[i].families.end() && number < family->second.count) {
       Name entry;
-      entry.index = family->second.first + int32_t(number);
+      std::vector<Register> &registers = function->registers;
+      auto [place, isNew] =
+          family->second.registers.insert({number, int32_t(registers.size())});
+      if (isNew)
+        registers.push_back({std::string(text), family->second.type});
+      entry.index = place->second;
       return entry;
     }
   }

@@ -175,6 +175,9 @@ struct ModuleData {
   std::map<std::string, std::string, std::less<>> aliases;
   /// Declared device functions, numbered.
   std::map<std::string, uint32_t, std::less<>> functionNames;
+  /// By name, the device function that is called: an index into what
+  /// `parsePTX` makes. The definition if there is one.
+  std::map<std::string, uint32_t, std::less<>> functions;
 };
 
 /// Parses `text` into `module` and `functions`: entries, device functions and
