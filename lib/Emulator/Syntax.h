@@ -93,7 +93,7 @@ struct SourcePlace {
 
 struct OperandSyntax {
   enum Kind : uint8_t {
-    RegisterName, ///< `index`
+    RegisterName, ///< `index`, `text`: a part of it, "b0"
     Immediate,    ///< `value`, two's complement
     Float32Bits,
     Float64Bits,
@@ -107,7 +107,7 @@ struct OperandSyntax {
     List     ///< ( ... ) of a call
   };
   Kind kind = Immediate;
-  bool negated = false; ///< "!p"
+  bool negated = false; ///< "!p" or "-r"
   Space space = Space::Generic;
   /// The address counts from the start of dynamic shared memory.
   bool isDynamicShared = false;
