@@ -41,10 +41,9 @@ void Block::start(Dim3 place) {
   uintptr_t first = (reinterpret_cast<uintptr_t>(registers.data()) + 63) & ~63;
   shared.reset(launch.sharedBytes, cluster.ordering, launch.options.checkRaces,
                launch.options.checkUninitializedMemory);
-  local.assign(size_t(launch.kernel->info.localBytes) * warpCount * 32,
-               std::byte(0));
-  localValid.assign(
-      launch.options.checkUninitializedMemory ? local.size() : 0, 0);
+  local.assign(size_t(launch.localStride()) * warpCount * 32, std::byte(0));
+  localValid.assign(launch.options.checkUninitializedMemory ? local.size() : 0,
+                    0);
   warps.resize(warpCount);
   for (uint32_t i = 0; i < warpCount; ++i) {
     Warp &warp = warps[i];

@@ -134,7 +134,7 @@ void Flight::write() {
       for (uint32_t at = 0; at < piece.bytes; ++at)
         fill[at] = std::byte(piece.fill >> at % piece.fillBytes * 8);
       source = fill.data();
-    } else {
+    } else if (isRead) {
       next += piece.bytes;
     }
     if (copy.reduction == Reduction::None)

@@ -253,7 +253,8 @@ int ropewalk_ptx_tensor_map(int type, uint32_t rank, uint64_t address,
                  : TensorMapType::Count;
   map.rank = rank;
   map.address = address;
-  for (uint32_t i = 0; i < rank && i < 5; ++i) {
+  // Of a rank that `encode` refuses nobody knows how long the arrays are.
+  for (uint32_t i = 0; i < (rank <= 5 ? rank : 0); ++i) {
     map.dims[i] = dims[i];
     if (i)
       map.strides[i] = strides[i - 1];

@@ -6,10 +6,10 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Post-dominators by the iteration of Cooper, Harvey and Kennedy on the
-// reversed graph. Initialization is a forward problem: a register is surely
-// initialized where it is so on every path; a move hands on the state of its
-// source.
+// Post-dominators by the algorithm of Lengauer and Tarjan with path
+// compression, whose time is bounded for every graph. Initialization is a
+// forward problem: a register is surely initialized where it is so on every
+// path; a move hands on the state of its source.
 //
 //===----------------------------------------------------------------------===//
 
@@ -22,66 +22,100 @@ using namespace ropewalk::emulator;
 
 namespace {
 
-/// Immediate post-dominator by block; the exit for those that have none.
-std::vector<uint32_t> postDominators(const FlowGraph &graph) {
-  // Reverse post-order of the reversed graph, from the exit.
-  std::vector<uint32_t> order, number(graph.exit + 1, ~uint32_t(0));
-  std::vector<std::pair<uint32_t, size_t>> stack{{graph.exit, 0}};
-  std::vector<bool> seen(graph.exit + 1, false);
-  seen[graph.exit] = true;
-  while (!stack.empty()) {
-    auto &[block, edge] = stack.back();
-    if (edge < graph.predecessors[block].size()) {
-      uint32_t next = graph.predecessors[block][edge++];
-      if (!seen[next]) {
-        seen[next] = true;
-        stack.push_back({next, 0});
+constexpr uint32_t None = ~uint32_t(0);
+
+/// Immediate post-dominator by block: the dominators of the reversed graph.
+/// None for blocks that never come to the exit.
+class PostDominators {
+public:
+  explicit PostDominators(const FlowGraph &graph) : graph(graph) { search(); }
+
+  std::vector<uint32_t> run() {
+    // In numbers of the search, from here on.
+    uint32_t count = uint32_t(order.size());
+    std::vector<uint32_t> dominator(count, 0);
+    std::vector<std::vector<uint32_t>> bucket(count);
+    for (uint32_t w = count; w-- > 1;) {
+      for (uint32_t next : graph.successors[order[w]])
+        if (number[next] != None)
+          semi[w] = std::min(semi[w], semi[evaluate(number[next])]);
+      bucket[semi[w]].push_back(w);
+      ancestor[w] = parent[w];
+      for (uint32_t v : bucket[parent[w]]) {
+        uint32_t u = evaluate(v);
+        dominator[v] = semi[u] < semi[v] ? u : parent[w];
       }
-    } else {
+      bucket[parent[w]].clear();
+    }
+    std::vector<uint32_t> result(graph.exit + 1, None);
+    result[graph.exit] = graph.exit;
+    for (uint32_t w = 1; w < count; ++w) {
+      if (dominator[w] != semi[w])
+        dominator[w] = dominator[dominator[w]];
+      result[order[w]] = order[dominator[w]];
+    }
+    return result;
+  }
+
+private:
+  /// Depth first from the exit, against the edges.
+  void search() {
+    number.assign(graph.exit + 1, None);
+    std::vector<std::pair<uint32_t, size_t>> stack;
+    auto visit = [&](uint32_t block, uint32_t from) {
       number[block] = uint32_t(order.size());
       order.push_back(block);
-      stack.pop_back();
-    }
-  }
-  std::vector<uint32_t> result(graph.exit + 1, ~uint32_t(0));
-  result[graph.exit] = graph.exit;
-  for (bool changed = true; changed;) {
-    changed = false;
-    for (size_t i = order.size(); i-- > 0;) {
-      uint32_t block = order[i];
-      if (block == graph.exit)
+      parent.push_back(from);
+      stack.push_back({block, 0});
+    };
+    visit(graph.exit, 0);
+    while (!stack.empty()) {
+      auto &[block, edge] = stack.back();
+      if (edge == graph.predecessors[block].size()) {
+        stack.pop_back();
         continue;
-      uint32_t best = ~uint32_t(0);
-      for (uint32_t next : graph.successors[block]) {
-        if (result[next] == ~uint32_t(0))
-          continue;
-        if (best == ~uint32_t(0)) {
-          best = next;
-          continue;
-        }
-        uint32_t a = best, b = next;
-        while (a != b) {
-          while (number[a] < number[b])
-            a = result[a];
-          while (number[b] < number[a])
-            b = result[b];
-        }
-        best = a;
       }
-      if (best != result[block]) {
-        result[block] = best;
-        changed = true;
-      }
+      uint32_t from = number[block];
+      if (uint32_t next = graph.predecessors[block][edge++];
+          number[next] == None)
+        visit(next, from);
+    }
+    ancestor.assign(order.size(), None);
+    for (uint32_t i = 0; i < order.size(); ++i) {
+      semi.push_back(i);
+      label.push_back(i);
     }
   }
-  return result;
-}
+
+  /// The node with the least semidominator on the way up to the root of the
+  /// forest, which is not part of it. Halves the ways that it goes.
+  uint32_t evaluate(uint32_t v) {
+    if (ancestor[v] == None)
+      return v;
+    path.clear();
+    for (uint32_t u = v; ancestor[ancestor[u]] != None; u = ancestor[u])
+      path.push_back(u);
+    while (!path.empty()) {
+      uint32_t u = path.back(), above = ancestor[u];
+      path.pop_back();
+      if (semi[label[above]] < semi[label[u]])
+        label[u] = label[above];
+      ancestor[u] = ancestor[above];
+    }
+    return label[v];
+  }
+
+  const FlowGraph &graph;
+  std::vector<uint32_t> order, parent; ///< By number.
+  std::vector<uint32_t> number;        ///< By block; None if not reached.
+  std::vector<uint32_t> semi, label, ancestor, path;
+};
 
 } // namespace
 
 void ropewalk::emulator::findReconvergence(Program &program) {
   FlowGraph graph = buildFlowGraph(program);
-  std::vector<uint32_t> immediate = postDominators(graph);
+  std::vector<uint32_t> immediate = PostDominators(graph).run();
   for (Inst &inst : program.code) {
     if (inst.kind != InstKind::Branch && inst.kind != InstKind::IndexedBranch)
       continue;
@@ -97,6 +131,12 @@ void ropewalk::emulator::findUninitialized(
   FlowGraph graph = buildFlowGraph(program);
   size_t words = (names.size() + 63) / 64;
   using Bits = std::vector<uint64_t>;
+  // Where the analysis takes too much, every register that is read is in doubt.
+  constexpr uint64_t maxWords = uint64_t(1) << 24, maxSteps = uint64_t(1) << 28;
+  bool isKnown = graph.exit * uint64_t(words) <= maxWords;
+  uint64_t steps = 0;
+  if (!isKnown)
+    words = 0;
   // Sets of surely initialized registers at the start of each block.
   std::vector<Bits> in(graph.exit, Bits(words, ~uint64_t(0)));
   std::vector<bool> reached(graph.exit, false);
@@ -122,9 +162,12 @@ void ropewalk::emulator::findUninitialized(
   };
   std::vector<uint32_t> work{0};
   reached[0] = true;
-  while (!work.empty()) {
+  while (isKnown && !work.empty()) {
     uint32_t block = work.back();
     work.pop_back();
+    steps += (words + 1) * (graph.successors[block].size() + 1) +
+             (graph.end(block) - graph.starts[block]);
+    isKnown = steps <= maxSteps;
     Bits state = in[block];
     for (uint32_t id = graph.starts[block]; id < graph.end(block); ++id)
       apply(id, state);
@@ -150,7 +193,14 @@ void ropewalk::emulator::findUninitialized(
     number[index] = program.trackedCount++;
     program.trackedNames.push_back(names[index]);
   };
-  for (bool again = true; again;) {
+  for (size_t id = 0; !isKnown && id < reads.size(); ++id) {
+    for (uint32_t index : reads[id])
+      track(index);
+    if (program.code[id].copiesBits)
+      for (uint32_t index : writes[id])
+        track(index);
+  }
+  for (bool again = isKnown; again;) {
     again = false;
     uint32_t before = program.trackedCount;
     for (uint32_t block = 0; block < graph.exit; ++block) {

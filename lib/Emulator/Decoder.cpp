@@ -303,7 +303,7 @@ bool InstDecoder::wideSource(const OperandSyntax &operand, ScalarType type,
   bytes = sizeOf(type);
   switch (operand.kind) {
   case OperandSyntax::RegisterName: {
-    if (operand.negated || operand.pairIndex != -1)
+    if (operand.negated || operand.pairIndex != -1 || !operand.text.empty())
       return failAt(operand, "unexpected form of a register");
     const Register &reg = parent.function.registers[operand.index];
     uint32_t size = sizeOf(reg.type);
@@ -425,7 +425,7 @@ bool InstDecoder::wideDestination(const OperandSyntax &operand, ScalarType type,
     return true;
   }
   if (operand.kind != OperandSyntax::RegisterName || operand.negated ||
-      operand.pairIndex != -1)
+      operand.pairIndex != -1 || !operand.text.empty())
     return failAt(operand, "expected a destination register");
   const Register &reg = parent.function.registers[operand.index];
   bytes = sizeOf(reg.type);
@@ -467,7 +467,8 @@ bool InstDecoder::predicateSource(unsigned index, Ref &ref, bool &negated) {
     ref = special(SpecialRegister::IsExplicitCluster);
     return true;
   }
-  if (!isPredicate(syntaxOperand) || syntaxOperand.pairIndex != -1)
+  if (!isPredicate(syntaxOperand) || syntaxOperand.pairIndex != -1 ||
+      !syntaxOperand.text.empty())
     return failAt(syntaxOperand, "expected a predicate");
   ref = {parent.rows[syntaxOperand.index], 0};
   parent.read(syntaxOperand.index);
@@ -479,7 +480,7 @@ bool InstDecoder::predicateDestination(const OperandSyntax &operand, Ref &ref) {
     ref = {NoRow, 0};
     return true;
   }
-  if (!isPredicate(operand) || operand.negated)
+  if (!isPredicate(operand) || operand.negated || !operand.text.empty())
     return failAt(operand, "expected a predicate as destination");
   ref = {parent.rows[operand.index], 0};
   parent.write(operand.index);
@@ -510,6 +511,12 @@ bool InstDecoder::targetList(unsigned index, std::vector<uint32_t> &targets) {
   if (syntaxOperand.kind != OperandSyntax::Label || syntaxOperand.index > -2)
     return failAt(syntaxOperand, "expected the name of a '.branchtargets'");
   targets = parent.function.branchTargets[-2 - syntaxOperand.index];
+  // Each branch has a copy of its list.
+  constexpr size_t most = size_t(1) << 22;
+  parent.targetCount += targets.size();
+  if (parent.targetCount > most)
+    return fail("the indexed branches of kernel '" + parent.function.info.name +
+                "' have more than " + std::to_string(most) + " targets");
   return true;
 }
 
@@ -625,6 +632,7 @@ bool FunctionDecoder::decodeAll() {
   specials.clear();
   reads.clear();
   writes.clear();
+  targetCount = 0;
   uint32_t alignment = std::max<uint32_t>(function.dynamicSharedAlignment, 16);
   program.dynamicSharedOffset =
       (function.info.staticSharedBytes + alignment - 1) / alignment * alignment;

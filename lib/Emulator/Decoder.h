@@ -143,6 +143,7 @@ private:
   std::map<std::pair<uint64_t, uint32_t>, uint32_t> constants;
   std::map<SpecialRegister, uint32_t> specials;
   std::vector<std::vector<uint32_t>> reads, writes; ///< By instruction.
+  size_t targetCount = 0;                           ///< Of indexed branches.
 };
 
 } // namespace ropewalk::emulator

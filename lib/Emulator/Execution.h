@@ -104,6 +104,12 @@ struct Launch {
   uint32_t dynamicShared = 0;
   Dim3 cluster;           ///< Blocks of a cluster.
   uint64_t workspace = 0; ///< Of the grid, for kernels that look for one.
+
+  /// Bytes from one thread's local memory to the next one's: accesses aligned
+  /// in PTX are aligned on the host, too.
+  uint64_t localStride() const {
+    return (uint64_t(kernel->info.localBytes) + 15) & ~uint64_t(15);
+  }
 };
 
 /// What one host thread keeps between blocks.

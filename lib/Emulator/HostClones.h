@@ -15,7 +15,15 @@
 #ifndef ROPEWALK_LIB_EMULATOR_HOSTCLONES_H
 #define ROPEWALK_LIB_EMULATOR_HOSTCLONES_H
 
-#if defined(__x86_64__) && defined(__ELF__) && !defined(__SANITIZE_ADDRESS__)
+// Sanitizers are not set up yet when the loader chooses.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||     \
+    __has_feature(undefined_behavior_sanitizer)
+#define ROPEWALK_NO_HOST_CLONES
+#endif
+#endif
+
+#if defined(__x86_64__) && defined(__ELF__) && !defined(ROPEWALK_NO_HOST_CLONES)
 #define ROPEWALK_HOST_CLONES                                                   \
   __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else

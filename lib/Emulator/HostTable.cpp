@@ -30,10 +30,14 @@ const OpcodeTable *buildTable();
 
 const OpcodeTable *opcodeTable(std::string &reason) {
 #if defined(__x86_64__)
+#if defined(ROPEWALK_EMULATOR_HAS_V4)
   if (__builtin_cpu_supports("x86-64-v4"))
     return v4::buildTable();
+#endif
+#if defined(ROPEWALK_EMULATOR_HAS_V3)
   if (__builtin_cpu_supports("x86-64-v3"))
     return v3::buildTable();
+#endif
   reason = "the emulator needs a host with AVX2 and FMA (x86-64-v3)";
   return nullptr;
 #else

@@ -18,12 +18,18 @@
 #include "Inliner.h"
 
 #include <algorithm>
+#include <unordered_set>
 
 using namespace ropewalk::emulator;
 
 namespace {
 
+// Of a kernel once its calls are inlined. Few lines of calls of calls would
+// else fill the host's memory.
 constexpr size_t MostInstructions = size_t(1) << 20;
+constexpr size_t MostRegisters = size_t(1) << 22;
+constexpr size_t MostVariables = size_t(1) << 18;
+constexpr size_t MostTargets = size_t(1) << 20;
 constexpr size_t MostDepth = 200;
 
 uint64_t alignTo(uint64_t value, uint64_t alignment) {
@@ -70,6 +76,7 @@ public:
       for (size_t i = 0; i < entry.locals.size(); ++i)
         top.locals.push_back(int32_t(i));
       stack.push_back(&entry);
+      sharedSet.insert(entry.shared.begin(), entry.shared.end());
       if (!copyBody(body, targets, top))
         return false;
     }
@@ -148,22 +155,16 @@ private:
   const ModuleData &module;
   Error &error;
   std::vector<const FunctionSyntax *> stack;
+  std::unordered_set<uint32_t> sharedSet; ///< Those of entry.shared.
+  size_t targetCount = 0;                 ///< In entry.branchTargets.
 };
 
 const FunctionSyntax *Inliner::find(const std::string &text) const {
-  const FunctionSyntax *declared = nullptr;
-  std::string wanted = text;
   // An alias names a function, not another alias.
-  if (auto alias = module.aliases.find(text); alias != module.aliases.end())
-    wanted = alias->second;
-  for (const FunctionSyntax &function : functions) {
-    if (function.isEntry || function.info.name != wanted)
-      continue;
-    if (function.hasBody)
-      return &function;
-    declared = &function;
-  }
-  return declared;
+  auto alias = module.aliases.find(text);
+  auto found = module.functions.find(
+      alias == module.aliases.end() ? text : alias->second);
+  return found == module.functions.end() ? nullptr : &functions[found->second];
 }
 
 int32_t Inliner::addLocal(const Variable &variable) {
@@ -367,10 +368,19 @@ bool Inliner::expandCall(InstructionSyntax call) {
       instance.registers.push_back(int32_t(entry.registers.size()));
       entry.registers.push_back(reg);
     }
-    if (entry.registers.size() > (1 << 22))
-      return fail(call, "kernel '" + entry.info.name + "' has more than " +
-                            std::to_string(1 << 22) +
-                            " registers once its calls are inlined");
+    auto bound = [&](size_t count, size_t most, const char *what) {
+      return count <= most ||
+             fail(call, "kernel '" + entry.info.name + "' has more than " +
+                            std::to_string(most) + " " + what +
+                            " once its calls are inlined");
+    };
+    for (const std::vector<uint32_t> &targets : callee->branchTargets)
+      targetCount += targets.size() + 1;
+    if (!bound(entry.registers.size(), MostRegisters, "registers") ||
+        !bound(entry.locals.size() + callee->locals.size(), MostVariables,
+               "local variables") ||
+        !bound(targetCount, MostTargets, "targets of indexed branches"))
+      return false;
     instance.locals.assign(callee->locals.size(), -1);
     for (size_t i = 0; i < results.size(); ++i)
       if (!bind(call, *callee, callee->results[i], results[i], true, instance))
@@ -383,8 +393,7 @@ bool Inliner::expandCall(InstructionSyntax call) {
       if (instance.locals[i] < 0)
         instance.locals[i] = addLocal(callee->locals[i]);
     for (uint32_t shared : callee->shared)
-      if (std::find(entry.shared.begin(), entry.shared.end(), shared) ==
-          entry.shared.end())
+      if (sharedSet.insert(shared).second)
         entry.shared.push_back(shared);
     for (size_t i = 0; i < arguments.size(); ++i)
       transfer(call, *callee, callee->arguments[i], arguments[i], false,

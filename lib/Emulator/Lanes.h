@@ -143,6 +143,7 @@ void addCallOpcodes(OpcodeTable &table);
 void addFenceOpcodes(OpcodeTable &table);
 void addCacheHintOpcodes(OpcodeTable &table);
 void addExtendedOpcodes(OpcodeTable &table);
+void addVideoOpcodes(OpcodeTable &table);
 void addMatrixOpcodes(OpcodeTable &table);
 void addMmaOpcodes(OpcodeTable &table);
 void addWgmmaOpcodes(OpcodeTable &table);

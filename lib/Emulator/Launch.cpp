@@ -174,10 +174,10 @@ std::string checkLaunch(const KernelInfo &info, Dim3 grid, Dim3 block,
   if (required.count() &&
       (required.x != block.x || required.y != block.y || required.z != block.z))
     return "block " + text(block) + " differs from .reqntid " + text(required);
-  if (dynamicShared + info.staticSharedBytes > (1 << 20))
-    return "shared memory of " +
-           std::to_string(dynamicShared + info.staticSharedBytes) +
-           " bytes exceeds 1048576";
+  if (dynamicShared >
+      (1 << 20) - std::min<size_t>(info.staticSharedBytes, 1 << 20))
+    return "shared memory of " + std::to_string(dynamicShared) + " and " +
+           std::to_string(info.staticSharedBytes) + " bytes exceeds 1048576";
   if (arguments.size() != info.parameters.size())
     return "expected " + std::to_string(info.parameters.size()) +
            " arguments, found " + std::to_string(arguments.size());
@@ -327,6 +327,22 @@ Buffer *makeWorkspace(const Program &program, DeviceMemory &memory) {
   return nullptr;
 }
 
+/// Host memory that the resident blocks of a launch may take.
+constexpr uint64_t HostBytes = uint64_t(4) << 30;
+
+/// Host memory of one cluster: registers, and local and shared memory with what
+/// is known of each byte.
+uint64_t clusterBytes(const Launch &launch) {
+  const LaunchOptions &options = launch.options;
+  uint64_t warps = (launch.block.count() + 31) / 32;
+  uint64_t local = launch.localStride() * 32;
+  uint64_t block =
+      warps * (launch.program->registerBytes +
+               local * (options.checkUninitializedMemory ? 2 : 1)) +
+      uint64_t(launch.sharedBytes) * (options.checkRaces ? 16 : 2);
+  return block * launch.cluster.count();
+}
+
 /// The text of all blocks, in the order of the grid.
 std::string joinOutput(const std::deque<Worker> &workers) {
   std::map<uint64_t, std::string> byBlock;
@@ -381,19 +397,32 @@ Device::launch(const Kernel &kernel, Dim3 grid, Dim3 block,
                      text(grid) + " or has more than 16 blocks";
     return invalid;
   }
-  Buffer *workspace = makeWorkspace(*kernel.program, *memory);
-  launch.workspace = workspace ? workspace->base : 0;
   uint64_t count = grid.count() / cluster.count();
   uint64_t threads =
       options.threads ? options.threads : std::thread::hardware_concurrency();
-  threads = std::clamp<uint64_t>(threads, 1, std::min<uint64_t>(count, 256));
+  uint64_t bytes = clusterBytes(launch);
+  if (bytes > HostBytes) {
+    invalid.detail = "a cluster of " + std::to_string(cluster.count()) +
+                     " blocks takes " + std::to_string(bytes) +
+                     " bytes of the host for registers, local and shared "
+                     "memory, more than " +
+                     std::to_string(HostBytes);
+    return invalid;
+  }
+  uint64_t most = HostBytes / std::max<uint64_t>(bytes, 1);
+  threads = std::clamp<uint64_t>(
+      threads, 1, std::min<uint64_t>({count, uint64_t(256), most}));
+  Buffer *workspace = makeWorkspace(*kernel.program, *memory);
+  launch.workspace = workspace ? workspace->base : 0;
   bool interleaves = kernel.program->communicates;
   std::deque<Worker> workers;
   for (uint64_t i = 0; i < (interleaves ? 1 : threads); ++i)
     workers.emplace_back(launch);
   std::optional<Report> report =
       interleaves
-          ? runInterleaved(launch, count, residentClusters(launch), workers[0])
+          ? runInterleaved(launch, count,
+                           std::min<uint64_t>(residentClusters(launch), most),
+                           workers[0])
           : runParallel(launch, count, workers);
   if (workspace)
     memory->release(*workspace);

@@ -172,16 +172,19 @@ bool ropewalk::emulator::knowsTouches(const Actor &actor, Block &owner,
   Cluster &cluster = owner.cluster;
   for (uint32_t warp = 0; warp < barrier.touches.size(); ++warp) {
     const Mbarrier::Touch &touch = barrier.touches[warp];
-    for (uint32_t rest = touch.lanes; rest; rest &= rest - 1) {
-      unsigned lane = unsigned(std::countr_zero(rest));
-      if (cluster.ordering.knows(*actor.warp, actor.lane, warp, lane,
-                                 touch.time))
-        continue;
-      uint32_t warps = uint32_t(owner.warps.size());
-      other = {int64_t(cluster.blocks[warp / warps]->index), int(warp % warps),
-               int(lane), touch.inst->location};
-      return false;
-    }
+    // Pipelines of the CUDA library count down warp by warp, by a lane that a
+    // match.any.sync elects. That orders no memory, but the operations of the
+    // other lanes are over: to know of one lane is enough.
+    bool isKnown = touch.lanes == 0;
+    for (unsigned lane = 0; lane < 32 && !isKnown; ++lane)
+      isKnown = cluster.ordering.knows(*actor.warp, actor.lane, warp, lane,
+                                       touch.time);
+    if (isKnown)
+      continue;
+    uint32_t warps = uint32_t(owner.warps.size());
+    other = {int64_t(cluster.blocks[warp / warps]->index), int(warp % warps),
+             int(std::countr_zero(touch.lanes)), touch.inst->location};
+    return false;
   }
   return true;
 }
@@ -313,9 +316,12 @@ bool ropewalk::emulator::arriveAtMbarrier(const Actor &actor, Block &owner,
   uint64_t before = stateOf(*barrier);
   if (!arrive(actor, address, *barrier, arrival))
     return false;
+  Past &past = barrier->past[barrier->phase & 1];
+  uint32_t bit = uint32_t(1) << actor.lane;
   if (arrival.releases)
-    owner.cluster.ordering.release(*actor.warp, uint32_t(1) << actor.lane,
-                                   barrier->past[barrier->phase & 1]);
+    owner.cluster.ordering.release(*actor.warp, bit, past);
+  else
+    owner.cluster.sync.addFences(*actor.warp, bit, past);
   if (state)
     *state = before;
   update(owner, *barrier);
@@ -421,9 +427,13 @@ bool ropewalk::emulator::testMbarrier(Warp &warp, const Inst &inst,
     if (!accessMbarrier(actor, owner, address))
       return false;
   }
-  if (acquires && barrier->phase)
-    owner.cluster.ordering.acquire(warp, lanes,
-                                   barrier->past[(barrier->phase - 1) & 1]);
+  if (barrier->phase == 0)
+    return true;
+  const Past &past = barrier->past[(barrier->phase - 1) & 1];
+  if (acquires)
+    owner.cluster.ordering.acquire(warp, lanes, past);
+  else
+    owner.cluster.sync.noteWait(warp, lanes, past);
   return true;
 }
 

@@ -118,8 +118,8 @@ uint32_t pendingCount(uint64_t state);
 /// Checks that there is an object that the actor's lane may operate on, and
 /// that it operates on it; null after a report.
 Mbarrier *accessMbarrier(const Actor &actor, Block &owner, uint64_t address);
-/// Whether the actor's lane knows of all operations of others on the object; if
-/// not, says which one is unknown.
+/// Whether the actor's lane knows of all operations of other warps on the
+/// object; if not, says which one is unknown.
 bool knowsTouches(const Actor &actor, Block &owner, const Mbarrier &barrier,
                   Report::Party &other);
 /// An arrival of cp.async.mbarrier.arrive: `raisePending` when it is issued

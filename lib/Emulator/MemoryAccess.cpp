@@ -183,7 +183,8 @@ bool resolveSmall(Request &r, Space space, Access &access) {
                     std::to_string(r.bytes) + " bytes beyond its " +
                         std::to_string(size) + " bytes");
     if (space == Space::Local) {
-      uint64_t first = (uint64_t(r.warp.index) * 32 + lane) * size;
+      uint64_t first =
+          (uint64_t(r.warp.index) * 32 + lane) * block.launch.localStride();
       data = block.local.data() + first;
       if (!block.localValid.empty()) {
         uint8_t *valid = block.localValid.data() + first + address;

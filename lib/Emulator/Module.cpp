@@ -14,6 +14,7 @@
 #include "Decoder.h"
 #include "Inliner.h"
 
+#include <algorithm>
 #include <charconv>
 
 using namespace ropewalk::emulator;
@@ -36,11 +37,23 @@ std::shared_ptr<const Module> Module::parse(std::string_view ptx,
   std::vector<FunctionSyntax> functions;
   if (!parsePTX(ptx, *module->contents, functions, error))
     return nullptr;
+  // Of all entries, what calls have been replaced by.
+  constexpr size_t mostInlined = size_t(1) << 22;
+  size_t inlined = 0;
   for (FunctionSyntax &function : functions) {
     if (!function.isEntry)
       continue;
+    size_t before = function.body.size();
     if (!inlineCalls(function, functions, *module->contents, error))
       return nullptr;
+    inlined += function.body.size() - std::min(before, function.body.size());
+    if (inlined > mostInlined) {
+      error = {"the entries up to '" + function.info.name +
+                   "' have more than " + std::to_string(mostInlined) +
+                   " instructions of inlined calls",
+               function.location};
+      return nullptr;
+    }
     auto program = std::make_unique<Program>();
     FunctionDecoder decoder(function, *module->contents, *table, *program,
                             error);

@@ -33,6 +33,7 @@ const OpcodeTable *buildTable() {
     addFenceOpcodes(*result);
     addCacheHintOpcodes(*result);
     addExtendedOpcodes(*result);
+    addVideoOpcodes(*result);
     addMatrixOpcodes(*result);
     addMmaOpcodes(*result);
     addWgmmaOpcodes(*result);

@@ -87,8 +87,13 @@ bool arriveAtCluster(Warp &warp, const Inst &inst, uint32_t mask) {
   Cluster &cluster = warp.block->cluster;
   ++warp.block->worker.counters.barriers;
   ClusterBarrier &barrier = cluster.barrier;
-  Past *pasts = inst.data & IsRelaxed ? barrier.relaxed : barrier.past;
-  cluster.ordering.release(warp, mask, pasts[barrier.phase & 1]);
+  unsigned parity = barrier.phase & 1;
+  if (inst.data & IsRelaxed) {
+    cluster.ordering.release(warp, mask, barrier.relaxed[parity]);
+    cluster.sync.addFences(warp, mask, barrier.past[parity]);
+  } else {
+    cluster.ordering.release(warp, mask, barrier.past[parity]);
+  }
   warp.clusterArrived |= mask;
   cluster.updateBarrier();
   return true;

@@ -21,6 +21,8 @@
 
 #include <map>
 #include <optional>
+#include <set>
+#include <unordered_map>
 
 namespace ropewalk::emulator {
 
@@ -57,15 +59,18 @@ private:
   };
   struct Scope {
     std::map<std::string, Name, std::less<>> names;
-    /// Families "%r<100>": prefix to (first register, count, type).
+    /// Families "%r<100>" by prefix. Registers are made when they are first
+    /// named: a declaration costs nothing.
     struct Family {
-      int32_t first;
       uint64_t count;
+      ScalarType type;
+      std::unordered_map<uint64_t, int32_t> registers;
     };
     std::map<std::string, Family, std::less<>> families;
     std::map<std::string, uint32_t, std::less<>> labels;
     std::map<std::string, uint32_t, std::less<>> targetLists;
     int parent = -1;
+    int depth = 0;
   };
 
   // Tokens.
@@ -169,6 +174,8 @@ private:
   std::vector<Scope> scopes;
   int scope = -1;
   std::map<std::string, Name, std::less<>> moduleNames;
+  std::set<std::string> defined; ///< Functions with a body.
+  uint64_t initialBytes = 0;     ///< Of the initial values so far.
   /// Addresses inside of initial values, which are known at the end: `bytes`
   /// of the value shifted right by `shift`.
   struct PendingAddress {

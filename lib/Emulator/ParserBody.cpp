@@ -60,10 +60,13 @@ bool Parser::parseBody(FunctionSyntax &target) {
     if (token.kind == TokenKind::End)
       return fail(token, "body of '" + target.info.name + "' is not closed");
     if (consume('{')) {
-      if (scopes.size() > 100000)
-        return fail(token, "too many scopes");
+      // Every name is looked for in all scopes around it.
+      int depth = scopes[scope].depth + 1;
+      if (depth > 200)
+        return fail(token, "scopes nest deeper than 200");
       scopes.emplace_back().parent = scope;
       scope = int(scopes.size()) - 1;
+      scopes[scope].depth = depth;
     } else if (consume('}')) {
       scope = scopes[scope].parent;
     } else if (consume(';')) {
@@ -236,15 +239,11 @@ bool Parser::parseRegisters() {
           !expect('>', "after a number of registers"))
         return false;
     }
-    if (function->registers.size() + count * length > (1 << 21))
-      return fail(nameToken, "too many registers");
     int32_t first = int32_t(function->registers.size());
     if (isFamily) {
       if (target.names.count(text) ||
-          !target.families.insert({text, {first, count}}).second)
+          !target.families.insert({text, {count, type, {}}}).second)
         return fail(nameToken, "'" + text + "' is declared twice");
-      for (uint64_t i = 0; i < count; ++i)
-        function->registers.push_back({text + std::to_string(i), type});
       continue;
     }
     Name entry;

@@ -174,18 +174,21 @@ bool Parser::parseFunction(bool isEntry, bool isExternal) {
     module.functionNames.insert(
         {parsed.info.name, uint32_t(module.functionNames.size())});
   if (consume(';')) { // A declaration.
-    if (!isEntry)
+    if (!isEntry) {
+      module.functions.insert({parsed.info.name, uint32_t(functions.size())});
       functions.push_back(std::move(parsed));
+    }
     return true;
   }
   if (isExternal || !peek().is('{'))
     return fail(peek(), "expected ';' or a body after the header of '" +
                             parsed.info.name + "', found " + describe(peek()));
-  for (const FunctionSyntax &other : functions)
-    if (other.hasBody && other.info.name == parsed.info.name)
-      return fail(nameToken, std::string(isEntry ? "entry '" : "function '") +
-                                 parsed.info.name + "' is defined twice");
+  if (!defined.insert(parsed.info.name).second)
+    return fail(nameToken, std::string(isEntry ? "entry '" : "function '") +
+                               parsed.info.name + "' is defined twice");
   parsed.hasBody = true;
+  if (!isEntry)
+    module.functions[parsed.info.name] = uint32_t(functions.size());
   functions.push_back(std::move(parsed));
   return parseBody(functions.back());
 }

@@ -36,7 +36,12 @@ std::optional<Parser::Name> Parser::lookup(std::string_view text) {
     auto family = scopes[i].families.find(text.substr(0, digits));
     if (family != scopes[i].families.end() && number < family->second.count) {
       Name entry;
-      entry.index = family->second.first + int32_t(number);
+      std::vector<Register> &registers = function->registers;
+      auto [place, isNew] =
+          family->second.registers.insert({number, int32_t(registers.size())});
+      if (isNew)
+        registers.push_back({std::string(text), family->second.type});
+      entry.index = place->second;
       return entry;
     }
   }
@@ -101,6 +106,7 @@ bool Parser::parseComponent(const Name &found, OperandSyntax &operand) {
                                describe(component));
   operand.kind = OperandSyntax::RegisterName;
   operand.index = found.index + int32_t(index % 4);
+  operand.text.clear();
   return parsePair(operand);
 }
 
@@ -163,10 +169,19 @@ bool Parser::parseName(OperandSyntax &operand) {
     operand.text.clear();
     operand.kind = OperandSyntax::RegisterName;
     operand.index = found->index;
-    if (peek().kind == TokenKind::Dot)
-      return fail(peek(), "register " + describe(token) +
+    // "r.b0", "r.h10": parts of a register, for video instructions.
+    if (peek().kind == TokenKind::Dot) {
+      const Token part = next();
+      bool isPart =
+          part.text.size() > 1 && part.text.size() < 6 &&
+          (part.text[0] == 'b' || part.text[0] == 'h') &&
+          part.text.find_first_not_of("01234567", 1) == std::string_view::npos;
+      if (!isPart)
+        return fail(part, "register " + describe(token) +
                               " is no vector and has no component " +
-                              describe(peek()));
+                              describe(part));
+      operand.text = part.text;
+    }
     return parsePair(operand);
   }
   if (text[0] == '%') {
@@ -246,6 +261,14 @@ bool Parser::parseOperand(OperandSyntax &operand) {
                                 operand.kind != OperandSyntax::Special))
       return fail(token, "expected a predicate after '!'");
     operand.negated = true;
+    return true;
+  }
+  if (token.is('-') && peek(1).kind == TokenKind::Identifier &&
+      peek(1).text != "WARP_SZ") {
+    next();
+    operand.negated = true;
+    if (!parseName(operand) || operand.kind != OperandSyntax::RegisterName)
+      return fail(token, "expected a register after '-'");
     return true;
   }
   if (token.kind == TokenKind::Identifier && token.text != "WARP_SZ")

@@ -19,6 +19,13 @@
 
 using namespace ropewalk::emulator;
 
+namespace {
+
+/// Bytes of a module's initial values up to the last one that is given.
+constexpr uint64_t MostInitial = uint64_t(1) << 30;
+
+} // namespace
+
 bool Parser::parsePositive(uint64_t &value, uint64_t limit, const char *what) {
   const Token &token = next();
   if (token.kind != TokenKind::Integer || token.value == 0 ||
@@ -151,9 +158,6 @@ bool Parser::parseInitializer(Variable &variable) {
   if (variable.space != Space::Global && variable.space != Space::Const)
     return fail(equals, std::string(".") + name(variable.space) +
                             " variables have no initial value");
-  if (variable.size > (uint64_t(1) << 32))
-    return fail(equals, "initial value of more than 4 GiB");
-  variable.initial.assign(variable.size, 0);
   std::vector<uint64_t> extents = variable.extents;
   if (variable.vectorLength > 1)
     extents.push_back(variable.vectorLength);
@@ -168,7 +172,6 @@ bool Parser::parseInitializer(Variable &variable) {
     for (size_t i = 1; i < variable.extents.size(); ++i)
       stride *= variable.extents[i];
     variable.size = offset;
-    variable.initial.resize(offset);
     variable.extents[0] = stride ? offset / stride : 0;
   }
   return true;
@@ -180,8 +183,14 @@ bool Parser::parseInitialValue(Variable &variable,
                                size_t level, uint64_t &offset) {
   uint32_t size = sizeOf(variable.type);
   if (level == extents.size()) {
-    if (offset + size > variable.initial.size())
+    // The bytes up to the last value that is given; zeros follow.
+    if (size_t before = variable.initial.size(); offset + size > before) {
+      initialBytes += offset + size - before;
+      if (offset > MostInitial || initialBytes > MostInitial)
+        return fail(peek(), "initial values take more than " +
+                                std::to_string(MostInitial) + " bytes");
       variable.initial.resize(offset + size);
+    }
     if (!parseInitialElement(variable, offset))
       return false;
     offset += size;
@@ -319,8 +328,8 @@ uint32_t ropewalk::emulator::sizeOf(ScalarType type) {
 }
 
 const char *ropewalk::emulator::name(Space space) {
-  static const char *const names[] = {"generic", "global", "shared",
-                                      "local",   "const",  "param",
+  static const char *const names[] = {"generic",        "global", "shared",
+                                      "local",          "const",  "param",
                                       "shared::cluster"};
   return names[size_t(space)];
 }

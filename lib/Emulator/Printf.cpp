@@ -41,7 +41,8 @@ bool ropewalk::emulator::peekGeneric(const Warp &warp, unsigned lane,
   case 1:
     window = LocalWindow;
     size = block.launch.kernel->info.localBytes;
-    data = block.local.data() + (uint64_t(warp.index) * 32 + lane) * size;
+    data = block.local.data() +
+           (uint64_t(warp.index) * 32 + lane) * block.launch.localStride();
     break;
   case 2:
     window = ConstWindow;

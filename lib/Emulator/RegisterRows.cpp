@@ -26,7 +26,10 @@ namespace {
 
 /// Bits of all sets of a function beyond which every register gets its own row:
 /// sharing is not worth the memory of the analysis then.
-constexpr uint64_t MaxBits = uint64_t(1) << 31;
+constexpr uint64_t MaxBits = uint64_t(1) << 29;
+/// Words of sets that the analysis looks at before it gives up likewise: flow
+/// graphs that no compiler makes need many rounds.
+constexpr uint64_t MaxSteps = uint64_t(1) << 28;
 
 using Lists = std::vector<std::vector<uint32_t>>;
 
@@ -40,6 +43,7 @@ struct Interval {
   bool isEmpty() const { return first > last; }
 };
 
+/// Empty if it takes too long.
 std::vector<Interval> findIntervals(const Program &program,
                                     const FlowGraph &graph, const Lists &reads,
                                     const Lists &writes, size_t count) {
@@ -83,10 +87,14 @@ std::vector<Interval> findIntervals(const Program &program,
         for (size_t i = 0; i < words; ++i)
           out[i] |= in[next][i];
   };
+  uint64_t steps = 0;
   while (!work.empty()) {
     uint32_t block = work.back();
     work.pop_back();
     queued[block] = false;
+    steps += (words + 1) * (graph.successors[block].size() + 1);
+    if (steps > MaxSteps)
+      return {};
     collect(block);
     bool changed = false;
     for (size_t i = 0; i < words; ++i) {
@@ -125,8 +133,10 @@ std::vector<uint32_t> ropewalk::emulator::assignRows(
   std::vector<Interval> intervals;
   uint64_t bits = uint64_t(graph.exit) * 3 * registers.size();
   bool shares = bits < MaxBits;
-  if (shares)
+  if (shares) {
     intervals = findIntervals(program, graph, reads, writes, registers.size());
+    shares = intervals.size() == registers.size();
+  }
   std::vector<uint32_t> rows(registers.size(), 0);
   uint64_t end = 0;
   auto fresh = [&](uint32_t bytes) {

@@ -362,6 +362,13 @@ void SyncLocations::fence(Warp &warp, uint32_t lanes, Scope scope,
       state.pending[i].lanes &= ~lanes;
   }
   std::erase_if(state.pending, [](const Pending &p) { return !p.lanes; });
+  for (Wait &wait : state.waits) {
+    if (!acquires || !(wait.lanes & lanes))
+      continue;
+    cluster.ordering.acquire(warp, wait.lanes & lanes, wait.past);
+    wait.lanes &= ~lanes;
+  }
+  std::erase_if(state.waits, [](const Wait &wait) { return !wait.lanes; });
   if (!releases)
     return;
   for (Fence &fence : state.fences)
@@ -378,6 +385,29 @@ void SyncLocations::fence(Warp &warp, uint32_t lanes, Scope scope,
     rest &= ~fence.lanes;
     state.fences.push_back(std::move(fence));
   }
+}
+
+void SyncLocations::addFences(Warp &warp, uint32_t lanes, Past &past) {
+  for (const Fence &fence : stateOf(warp).fences) {
+    if (!(fence.lanes & lanes))
+      continue;
+    Past fenced = *fence.past;
+    cluster.ordering.addLanes(warp, fence.lanes & lanes, fence.time, fenced);
+    addPast(past, fenced);
+  }
+}
+
+void SyncLocations::noteWait(Warp &warp, uint32_t lanes, const Past &past) {
+  if (!cluster.launch.program->usesFences || past.isEmpty())
+    return;
+  std::vector<Wait> &waits = stateOf(warp).waits;
+  auto found = std::find_if(waits.begin(), waits.end(), [&](const Wait &wait) {
+    return wait.lanes == lanes;
+  });
+  if (found != waits.end())
+    addPast(found->past, past);
+  else
+    waits.push_back({lanes, past});
 }
 
 bool SyncLocations::hasFences(const Warp &warp) const {

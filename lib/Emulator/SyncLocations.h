@@ -120,6 +120,12 @@ public:
   /// what was read.
   void modify(Warp &warp, unsigned lane, const Location &location, Scope scope,
               bool acquires, bool releases, bool reads);
+  /// Adds to `past` what fences of the lanes have released: that is what a
+  /// relaxed arrival at a barrier hands on.
+  void addFences(Warp &warp, uint32_t lanes, Past &past);
+  /// The lanes have seen, by a relaxed wait, a barrier that hands on `past`,
+  /// which a later fence may acquire.
+  void noteWait(Warp &warp, uint32_t lanes, const Past &past);
   /// The time at which a strong store of the lane is recorded.
   Time storeTime(const Warp &warp, unsigned lane, Time epoch) const;
   bool hasFences(const Warp &warp) const;
@@ -147,6 +153,10 @@ private:
     Scope scope = Scope::Block;
     uint64_t key = 0, id = 0;
   };
+  struct Wait {
+    uint32_t lanes = 0;
+    Past past;
+  };
   struct Poll {
     const Inst *inst = nullptr;
     uint64_t state = 0;
@@ -155,6 +165,7 @@ private:
     std::vector<Fence> fences;
     std::vector<Pending> pending;
     std::vector<Seen> seen;
+    std::vector<Wait> waits;
     Poll polls[4];
   };
 

@@ -93,7 +93,7 @@ struct SourcePlace {
 
 struct OperandSyntax {
   enum Kind : uint8_t {
-    RegisterName, ///< `index`
+    RegisterName, ///< `index`, `text`: a part of it, "b0"
     Immediate,    ///< `value`, two's complement
     Float32Bits,
     Float64Bits,
@@ -107,7 +107,7 @@ struct OperandSyntax {
     List     ///< ( ... ) of a call
   };
   Kind kind = Immediate;
-  bool negated = false; ///< "!p"
+  bool negated = false; ///< "!p" or "-r"
   Space space = Space::Generic;
   /// The address counts from the start of dynamic shared memory.
   bool isDynamicShared = false;
@@ -175,6 +175,9 @@ struct ModuleData {
   std::map<std::string, std::string, std::less<>> aliases;
   /// Declared device functions, numbered.
   std::map<std::string, uint32_t, std::less<>> functionNames;
+  /// By name, the device function that is called: an index into what
+  /// `parsePTX` makes. The definition if there is one.
+  std::map<std::string, uint32_t, std::less<>> functions;
 };
 
 /// Parses `text` into `module` and `functions`: entries, device functions and

@@ -186,9 +186,10 @@ TEST_F(BulkCopyTest, AMissingExpectation) {
                      ReportKind::AsyncHazard, "");
   // The copy goes on when the block is gone.
   std::string wait = "@!%p3 bra WAIT;\n    ld.shared.u32 %r20, [%r1+60];";
-  expectReport(text(replaced(body, wait, "mov.u32 %r20, 0;")), {1}, {32},
-               arguments(input, output), ReportKind::AsyncHazard,
-               "in the shared memory of block 0 when that block exits");
+  // Some schedules let it end before; nobody could know.
+  expectReportAlways(text(replaced(body, wait, "mov.u32 %r20, 0;")), {1}, {32},
+                     arguments(input, output), ReportKind::AsyncHazard,
+                     "block 0");
 }
 
 /// Threads fill 1 KiB of shared memory and thread 0 stores it as a bulk copy.
@@ -256,7 +257,11 @@ TEST_F(BulkCopyTest, StoresMayOutliveTheirBlock) {
   )";
   uint64_t input = upload(numbers(1)), output = upload(numbers(4));
   auto args = arguments(input, output);
-  for (const char *end : {"", "cp.async.bulk.wait_group.read 0;"})
+  std::string work = "mov.u32 %r20, 0; LOOP: add.u32 %r20, %r20, 1;"
+                     "nanosleep.u32 1; setp.lt.u32 %p1, %r20, 100;"
+                     "@%p1 bra LOOP;";
+  for (std::string end :
+       {std::string(), work, std::string("cp.async.bulk.wait_group.read 0;")})
     expectClean(text(body + end), {1}, {1}, args, [&] {
       EXPECT_EQ(download<uint32_t>(output, 4), std::vector<uint32_t>(4, 0));
     });

@@ -129,6 +129,11 @@ TEST_F(ClusterTest, BlocksReadEachOthersMemory) {
   expectReportAlways(replaced(whole, "arrive.release", "arrive.relaxed"), {4},
                      {64}, args, ReportKind::SharedRace,
                      "'ld.shared::cluster.u32'");
+  // A fence releases what a relaxed arrival does not.
+  expectClean(replaced(whole, "barrier.cluster.arrive.release.aligned;",
+                       "fence.acq_rel.cluster; "
+                       "barrier.cluster.arrive.relaxed.aligned;"),
+              {4}, {64}, args);
   // A block may be gone while another one still reads its memory.
   std::string early =
       replaced(replaced(whole, "barrier.cluster.wait; // read", ""),

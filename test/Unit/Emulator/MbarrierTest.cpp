@@ -221,6 +221,60 @@ TEST_F(MbarrierTest, RelaxedArrivalsOrderNothing) {
                        arguments(output), ReportKind::SharedRace, "races");
 }
 
+TEST_F(MbarrierTest, FencesMakeRelaxedOperationsOrder) {
+  std::string body = R"(
+    setp.eq.u32 %p3, %r10, 0;
+    @%p3 mbarrier.init.shared.b64 [%r1], 1;
+    bar.sync 0;
+    setp.lt.u32 %p2, %r10, 32;
+    @%p2 bra WAIT;
+    setp.ne.u32 %p4, %r10, 32;
+    @%p4 bra DONE;
+    st.shared.u32 [%r1+16], 5;
+    fence.acq_rel.cta; // release
+    st.shared.u32 [%r1+24], 6;
+    mbarrier.arrive.relaxed.cta.shared.b64 _, [%r1];
+    bra DONE;
+  WAIT:
+    mbarrier.try_wait.parity.relaxed.cta.shared.b64 %p1, [%r1], 0;
+    @!%p1 bra WAIT;
+    fence.acq_rel.cta; // acquire
+    ld.shared.u32 %r20, [%r1+16];
+    st.global.u32 [%d1], %r20;
+  DONE:
+  )";
+  uint64_t output = upload(std::vector<uint32_t>(1, 0));
+  expectClean(text(body), {1}, {64}, arguments(output),
+              [&] { EXPECT_EQ(download<uint32_t>(output, 1)[0], 5u); });
+  for (const char *part :
+       {"fence.acq_rel.cta; // release", "fence.acq_rel.cta; // acquire"})
+    expectReportAlways(replaced(text(body), part, ""), {1}, {64},
+                       arguments(output), ReportKind::SharedRace, "races");
+  // What comes behind the fence is not released.
+  expectReportAlways(replaced(text(body), "ld.shared.u32 %r20, [%r1+16]",
+                              "ld.shared.u32 %r20, [%r1+24]"),
+                     {1}, {64}, arguments(output), ReportKind::SharedRace,
+                     "races");
+}
+
+TEST_F(MbarrierTest, InvalidationsComeAfterAllOperations) {
+  std::string body = R"(
+    setp.eq.u32 %p3, %r10, 0;
+    @%p3 mbarrier.init.shared.b64 [%r1], 64;
+    bar.sync 0; // initialized
+    mbarrier.arrive.shared.b64 _, [%r1];
+    bar.sync 0; // used
+    @%p3 mbarrier.inval.shared.b64 [%r1];
+  )";
+  uint64_t output = upload(std::vector<uint32_t>(1, 0));
+  expectClean(text(body), {1}, {64}, arguments(output));
+  expectReportAlways(replaced(text(body), "bar.sync 0; // used", ""), {1}, {64},
+                     arguments(output),
+                     std::vector<ReportKind>{ReportKind::SharedRace,
+                                             ReportKind::MbarrierMisuse},
+                     "");
+}
+
 TEST_F(MbarrierTest, AnArrivalReleasesItsLaneOnly) {
   // All lanes of a warp write and one arrives for them.
   std::string body = R"(
