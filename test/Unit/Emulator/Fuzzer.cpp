@@ -274,8 +274,10 @@ void mutateBytes(std::string &text, Random &random) {
   case 2:
     text[at] ^= char(1 << random.below(8));
     break;
-  default:
-    text.insert(at, 1, "{}()[]<>,;:=+-*/!@|&~^?%.\"\0 \n"[random.below(31)]);
+  default: {
+    static const char inserted[] = "{}()[]<>,;:=+-*/!@|&~^?%.\"\0 \n";
+    text.insert(at, 1, inserted[random.below(sizeof inserted - 1)]);
+  }
   }
 }
 
