@@ -10,8 +10,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "CHandles.h"
 #include "JsonText.h"
-#include "Ropewalk/Emulator/CEmulator.h"
 #include "Ropewalk/Emulator/Profile.h"
 #include "Ropewalk/Emulator/TensorMap.h"
 
@@ -21,32 +21,7 @@
 
 using namespace ropewalk::emulator;
 
-struct RopewalkPtxModule {
-  std::shared_ptr<const Module> module;
-  std::string text, description;
-};
-
-struct RopewalkPtxDevice {
-  Device device;
-  std::atomic<bool> cancel{false};
-  std::string json;
-};
-
 namespace {
-
-thread_local std::string lastError;
-
-/// Keeps the message; returns `code`.
-int fail(std::string message, int code = 1) {
-  lastError = std::move(message);
-  return code;
-}
-
-int missing(const char *argument, int code = 1) {
-  return fail(std::string("argument '") + argument +
-                  "': expected a pointer, got null",
-              code);
-}
 
 /// Passes on what a memory operation of the device says.
 int check(RopewalkPtxDevice *device, bool succeeded) {
@@ -96,11 +71,36 @@ std::string describe(const Module &module) {
   return text + "]}";
 }
 
-Dim3 dimensions(const uint32_t *values) {
-  return {values[0], values[1], values[2]};
+} // namespace
+
+namespace {
+thread_local std::string lastError;
+} // namespace
+
+int ropewalk::emulator::fail(std::string message, int code) {
+  lastError = std::move(message);
+  return code;
 }
 
-} // namespace
+int ropewalk::emulator::missing(const char *argument, int code) {
+  return fail(std::string("argument '") + argument +
+                  "': expected a pointer, got null",
+              code);
+}
+
+std::string ropewalk::emulator::collectArguments(
+    const void *const *arguments, const size_t *sizes, size_t count,
+    std::vector<std::span<const std::byte>> &values) {
+  if (count && (!arguments || !sizes))
+    return std::string("argument '") + (arguments ? "sizes" : "arguments") +
+           "': expected a pointer, got null";
+  for (size_t i = 0; i < count; ++i) {
+    if (!arguments[i] && sizes[i])
+      return "argument " + std::to_string(i) + ": expected a pointer, got null";
+    values.push_back({static_cast<const std::byte *>(arguments[i]), sizes[i]});
+  }
+  return {};
+}
 
 const char *ropewalk_ptx_error(void) { return lastError.c_str(); }
 
@@ -186,8 +186,10 @@ int ropewalk_ptx_launch(RopewalkPtxDevice *device,
                    : !grid   ? "grid"
                              : "block",
                    2);
-  if (count && (!arguments || !sizes))
-    return missing(arguments ? "sizes" : "arguments", 2);
+  std::vector<std::span<const std::byte>> values;
+  if (std::string reason = collectArguments(arguments, sizes, count, values);
+      !reason.empty())
+    return fail(reason, 2);
   const std::vector<Kernel> &kernels = module->module->kernels();
   if (entry >= kernels.size())
     return fail("entry " + std::to_string(entry) + " of " +
@@ -203,20 +205,12 @@ int ropewalk_ptx_launch(RopewalkPtxDevice *device,
   if (launchOptions.cluster.count() == 0)
     return fail("cluster: expected three extents of at least 1, or null", 2);
   launchOptions.cancel = &device->cancel;
-  std::vector<std::span<const std::byte>> values;
-  for (size_t i = 0; i < count; ++i) {
-    if (!arguments[i] && sizes[i])
-      return fail("argument " + std::to_string(i) +
-                      ": expected a pointer, got null",
-                  2);
-    values.push_back({static_cast<const std::byte *>(arguments[i]), sizes[i]});
-  }
   LaunchResult result =
       device->device.launch(kernels[entry], dimensions(grid), dimensions(block),
                             shared, values, launchOptions);
   if (!result) {
     device->json = reportJson(result.report());
-    lastError = result.report().str();
+    fail(result.report().str());
     *json = device->json.c_str();
     return 1;
   }

@@ -12,6 +12,7 @@
 
 #include "Decoder.h"
 #include "ControlFlow.h"
+#include "InstructionSet.h"
 #include "RegisterRows.h"
 #include "Wgmma.h"
 
@@ -617,7 +618,9 @@ bool FunctionDecoder::decode(const InstructionSyntax &syntax, uint32_t id) {
   program.opcodes.push_back(syntax.opcode());
   auto entry = table.find(syntax.base);
   if (entry == table.end()) {
-    error = {"instruction '" + syntax.opcode() + "' is not supported",
+    const char *reason = refusalOf(syntax.base);
+    error = {"instruction '" + syntax.opcode() + "' is not supported" +
+                 (reason ? std::string(": ") + reason : ""),
              syntax.location};
     return false;
   }

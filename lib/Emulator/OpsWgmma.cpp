@@ -28,10 +28,7 @@ using S = ScalarType;
 //===----------------------------------------------------------------------===//
 
 /// Operations of one shape may follow each other on one accumulator.
-uint32_t shapeOf(const Inst &inst) {
-  WgmmaForm form = WgmmaForm::unpack(inst.data);
-  return form.n << 16 | form.depth();
-}
+uint32_t shapeOf(const WgmmaForm &form) { return form.n << 16 | form.depth(); }
 
 /// The value that all lanes have.
 bool readUniform(Warp &warp, const Inst &inst, Ref ref, const char *what,
@@ -52,14 +49,8 @@ bool checkMatrix(Warp &warp, const Inst &inst, uint64_t descriptor,
     return block.failAt(warp, inst, ReportKind::Unsupported, -1, descriptor,
                         "has a matrix descriptor with bits set that mean "
                         "nothing to wgmma");
-  MemoryRuns runs;
-  MatrixLayout layout(descriptor, isMNMajor);
-  Actor actor{&warp, &inst, 0, Ego::Matrix};
-  for (unsigned i = 0, size = findRuns(layout, first, count, runs); i < size;
-       ++i)
-    if (!accessShared(actor, block, runs[i].address, runs[i].bytes, false))
-      return false;
-  return true;
+  return readMatrix(warp, inst, MatrixLayout(descriptor, isMNMajor), first,
+                    count);
 }
 
 bool issue(Warp &warp, const Inst &inst, uint32_t) {
@@ -78,7 +69,7 @@ bool issue(Warp &warp, const Inst &inst, uint32_t) {
     return false;
   if (!readUniform(warp, inst, inst.op[2], "descriptor of B", operation.b) ||
       !stepWarpgroup(warp, inst, operation) ||
-      !issueOperation(warp, operation, form.registers(), &shapeOf))
+      !issueOperation(warp, operation, form.registers(), shapeOf(form)))
     return false;
   if (!form.hasFragments && !checkMatrix(warp, inst, operation.a, form.isMMajor,
                                          warp.index % GroupWarps * 2, 2))

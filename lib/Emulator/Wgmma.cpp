@@ -111,8 +111,7 @@ void ropewalk::emulator::findHeldRegisters(
 
 bool ropewalk::emulator::issueOperation(Warp &warp,
                                         const WgmmaOperation &operation,
-                                        unsigned accumulators,
-                                        uint32_t (*shape)(const Inst &)) {
+                                        unsigned accumulators, uint32_t shape) {
   Block &block = *warp.block;
   WgmmaState &state = stateOf(warp);
   const HeldRegisters &held = *block.program.held;
@@ -146,11 +145,11 @@ bool ropewalk::emulator::issueOperation(Warp &warp,
       use.fragment = number;
       continue;
     }
-    if (use.adder && use.added >= state.fence && use.adder != &inst &&
-        shape(*use.adder) != shape(inst))
+    if (use.adder && use.added >= state.fence && use.shape != shape)
       return reportUnfenced(numbers[i], *use.adder);
     use.accumulator = number;
     use.adder = &inst;
+    use.shape = shape;
     use.added = state.now;
   }
   state.issued = number;

@@ -61,6 +61,7 @@ struct WgmmaState {
     uint64_t accumulator = 0;     ///< Newest operation that writes it.
     uint64_t fragment = 0;        ///< Newest operation that reads A from it.
     const Inst *adder = nullptr;  ///< The wgmma of `accumulator`.
+    uint32_t shape = 0;           ///< Its shape.
     const Inst *access = nullptr; ///< Newest other instruction.
     uint64_t added = 0, accessed = 0;
   };
@@ -92,7 +93,7 @@ void findHeldRegisters(Program &program,
 /// being those of D, and puts it under way. `shape` is equal for instructions
 /// that may follow each other on one accumulator. Returns false after a report.
 bool issueOperation(Warp &warp, const WgmmaOperation &operation,
-                    unsigned accumulators, uint32_t (*shape)(const Inst &));
+                    unsigned accumulators, uint32_t shape);
 
 } // namespace ropewalk::emulator
 

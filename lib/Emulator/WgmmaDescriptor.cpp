@@ -13,8 +13,6 @@
 
 #include "WgmmaDescriptor.h"
 
-#include <algorithm>
-
 using namespace ropewalk::emulator;
 
 MatrixLayout::MatrixLayout(uint64_t descriptor, bool isMNMajor)
@@ -34,43 +32,4 @@ MatrixLayout::MatrixLayout(uint64_t descriptor, bool isMNMajor)
   groupShift = isSwizzled && isMNMajor ? width : 0;
   outerStride = isSwizzled && isMNMajor ? leading : stride;
   coreStride = !isSwizzled ? leading : isMNMajor ? stride : 16;
-}
-
-unsigned ropewalk::emulator::findRuns(const MatrixLayout &layout,
-                                      unsigned first, unsigned count,
-                                      MemoryRuns &runs) {
-  unsigned size = 0;
-  auto add = [&](uint32_t address, uint32_t bytes) {
-    if (size && runs[size - 1].address + runs[size - 1].bytes == address)
-      runs[size - 1].bytes += bytes;
-    else
-      runs[size++] = {address, bytes};
-  };
-  unsigned end = first + count;
-  // Chunks that are side by side before the swizzle.
-  unsigned across = layout.mask == 0   ? 1
-                    : layout.isMNMajor ? layout.mask + 1
-                                       : WgmmaCores;
-  bool isGroups = layout.isMNMajor && layout.mask;
-  unsigned steps = layout.isMNMajor || !layout.mask ? WgmmaCores : 1;
-  for (unsigned group = first; group < end;) {
-    unsigned width = across;
-    if (isGroups)
-      width = std::min(across - group % across, end - group);
-    for (unsigned k = 0; k < steps; ++k)
-      for (unsigned line = 0; line < 8; ++line) {
-        uint32_t address = layout.core(group, k) + line * layout.pitch;
-        // An aligned set of chunks, permuted within itself.
-        if ((width & (width - 1)) == 0 && address % (16 * width) == 0 &&
-            width <= layout.mask + 1) {
-          uint32_t flipped = layout.swizzle(address);
-          add(flipped & ~(16 * width - 1), 16 * width);
-          continue;
-        }
-        for (unsigned i = 0; i < width; ++i)
-          add(layout.swizzle(address + 16 * i), 16);
-      }
-    group += isGroups ? width : 1;
-  }
-  return size;
 }

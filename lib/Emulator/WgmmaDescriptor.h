@@ -26,17 +26,12 @@
 #ifndef ROPEWALK_LIB_EMULATOR_WGMMADESCRIPTOR_H
 #define ROPEWALK_LIB_EMULATOR_WGMMADESCRIPTOR_H
 
-#include <array>
 #include <cstdint>
-#include <vector>
 
 namespace ropewalk::emulator {
 
 /// Core matrices along k of every wgmma.
 constexpr unsigned WgmmaCores = 2;
-/// Core matrices along the longest side, N = 256.
-constexpr unsigned MaxWgmmaGroups = 32;
-
 /// Where the chunks of some rows of A or columns of B are.
 struct MatrixLayout {
   /// Bits that must be 0 in a descriptor.
@@ -62,17 +57,6 @@ struct MatrixLayout {
   uint32_t groupShift, outerStride, coreStride;
   bool isMNMajor;
 };
-
-/// A piece of shared memory.
-struct MemoryRun {
-  uint32_t address, bytes;
-};
-using MemoryRuns = std::array<MemoryRun, MaxWgmmaGroups * WgmmaCores * 8>;
-
-/// Finds the pieces of memory that groups `first` to `first` + `count` of 8
-/// rows or columns consist of; neighbours are joined. Returns their number.
-unsigned findRuns(const MatrixLayout &layout, unsigned first, unsigned count,
-                  MemoryRuns &runs);
 
 } // namespace ropewalk::emulator
 

@@ -16,6 +16,10 @@
 
 #include "MatrixFlags.h"
 
+namespace ropewalk::emulator {
+struct MatrixLayout;
+} // namespace ropewalk::emulator
+
 namespace ropewalk::emulator::ROPEWALK_EMULATOR_ISA {
 
 struct WgmmaForm {
@@ -57,6 +61,11 @@ struct WgmmaForm {
     return form;
   }
 };
+
+/// Checks and records that the warp's wgmma reads groups `first` to `first` +
+/// `count` of 8 rows or columns. Returns false after a report.
+bool readMatrix(Warp &warp, const Inst &inst, const MatrixLayout &layout,
+                unsigned first, unsigned count);
 
 /// Executes the warp's operations up to number `last`, which then are still in
 /// the hands of the tensor cores as far as the warp may know.

@@ -25,17 +25,16 @@ namespace {
 
 constexpr unsigned MaxN = 256, MaxDepth = 32, Words = 8;
 
-/// Copies a core matrix to 8 lines of 16 bytes, along k in either case.
-ROPEWALK_INLINE void readCore(const std::byte *memory,
-                              const MatrixLayout &layout, unsigned group,
-                              unsigned k, std::byte *core) {
-  uint32_t first = layout.core(group, k);
-#pragma unroll
-  for (unsigned line = 0; line < 8; ++line)
-    std::memcpy(core + line * 16,
-                memory + layout.swizzle(first + line * layout.pitch), 16);
-  if (!layout.isMNMajor)
-    return;
+using Chunk = uint32_t __attribute__((ext_vector_type(4)));
+
+ROPEWALK_INLINE Chunk loadChunk(const std::byte *address) {
+  Chunk chunk;
+  std::memcpy(&chunk, address, sizeof chunk);
+  return chunk;
+}
+
+/// Makes 8 lines along k of an MN-major core matrix of 16-bit elements.
+ROPEWALK_INLINE void transposeCore(Chunk (&core)[8]) {
   using Elements = uint16_t __attribute__((ext_vector_type(64)));
   Elements all;
   std::memcpy(&all, core, sizeof all);
@@ -45,6 +44,51 @@ ROPEWALK_INLINE void readCore(const std::byte *memory,
       36, 44, 52, 60, 5, 13, 21, 29, 37, 45, 53, 61, 6, 14, 22, 30, 38, 46, 54,
       62, 7, 15, 23, 31, 39, 47, 55, 63);
   std::memcpy(core, &all, sizeof all);
+}
+
+/// The 8 lines of a core matrix, along k in either case.
+ROPEWALK_INLINE void readCore(const std::byte *memory,
+                              const MatrixLayout &layout, unsigned group,
+                              unsigned k, Chunk (&core)[8]) {
+  uint32_t first = layout.core(group, k);
+#pragma unroll
+  for (unsigned line = 0; line < 8; ++line)
+    core[line] =
+        loadChunk(memory + layout.swizzle(first + line * layout.pitch));
+  if (layout.isMNMajor)
+    transposeCore(core);
+}
+
+/// Widens a line of a core matrix.
+template <TensorType Type>
+ROPEWALK_INLINE void widenChunk(Chunk chunk, float *to) {
+  using enum TensorType;
+  constexpr unsigned Count = coreElements(Type);
+  using Floats = float __attribute__((ext_vector_type(Count)));
+  using Words = uint32_t __attribute__((ext_vector_type(Count)));
+  Floats value;
+  if constexpr (Type == TF32) {
+    value = as<Floats>(chunk & 0xffffe000u);
+  } else if constexpr (Type == F16 || Type == BF16) {
+    using Halves = uint16_t __attribute__((ext_vector_type(Count)));
+    using Float16s = _Float16 __attribute__((ext_vector_type(Count)));
+    if constexpr (Type == F16)
+      value = __builtin_convertvector(as<Float16s>(chunk), Floats);
+    else
+      value =
+          as<Floats>(__builtin_convertvector(as<Halves>(chunk), Words) << 16);
+  } else if constexpr (Type == S8) {
+    using Bytes = int8_t __attribute__((ext_vector_type(Count)));
+    value = __builtin_convertvector(as<Bytes>(chunk), Floats);
+  } else if constexpr (Type == U8) {
+    using Bytes = uint8_t __attribute__((ext_vector_type(Count)));
+    value = __builtin_convertvector(as<Bytes>(chunk), Floats);
+  } else {
+    using Bytes = uint8_t __attribute__((ext_vector_type(Count)));
+    value =
+        widenElement<Type>(__builtin_convertvector(as<Bytes>(chunk), Words), 0);
+  }
+  std::memcpy(to, &value, sizeof value);
 }
 
 /// The rows of A that the warp multiplies, core matrices with rows 0 to 7 and 8
@@ -60,9 +104,12 @@ struct FragmentsA {
     }
     const MatrixLayout layout(operation.a, form.isMMajor);
     const std::byte *memory = warp.block->shared.data.data();
-    for (unsigned i = 0; i < 4; ++i)
+    for (unsigned i = 0; i < 4; ++i) {
+      Chunk core[8];
       readCore(memory, layout, warp.index % GroupWarps * 2 + i % 2, i / 2,
-               reinterpret_cast<std::byte *>(&cores[i]));
+               core);
+      std::memcpy(&cores[i], core, sizeof core);
+    }
   }
 
   Vec<uint32_t> cores[4];
@@ -79,8 +126,7 @@ public:
 
 private:
   void load(const WgmmaOperation &operation);
-  template <TensorType Type>
-  void widenMatrix(const MatrixLayout &layout, unsigned depth);
+  template <TensorType Type> void widenMatrix(const MatrixLayout &layout);
   void multiplyWide(const WgmmaOperation &operation);
   void multiplyBits(const WgmmaOperation &operation);
   bool hasRegistersOf(const Inst &inst, const WgmmaForm &other) const;
@@ -167,14 +213,18 @@ void Multiplier::store() {
 }
 
 template <TensorType Type>
-void Multiplier::widenMatrix(const MatrixLayout &layout, unsigned depth) {
-  alignas(64) std::byte core[CoreBytes];
-  for (unsigned group = 0; group < form.groups(); ++group)
-    for (unsigned k = 0; k < WgmmaCores; ++k) {
-      readCore(memory, layout, group, k, core);
-      widenCore<Type>(core, b + group * 8 * depth + k * coreElements(Type),
-                      depth);
-    }
+void Multiplier::widenMatrix(const MatrixLayout &layout) {
+  constexpr unsigned Count = coreElements(Type), Depth = WgmmaCores * Count;
+  float *to = b;
+  for (unsigned group = 0; group < form.groups(); ++group) {
+    Chunk cores[WgmmaCores][8];
+    for (unsigned k = 0; k < WgmmaCores; ++k)
+      readCore(memory, layout, group, k, cores[k]);
+    for (unsigned line = 0; line < 8; ++line)
+      for (unsigned k = 0; k < WgmmaCores; ++k, to += Count)
+        widenChunk<Type>(cores[k][line], to);
+  }
+  static_assert(Depth <= MaxDepth);
 }
 
 void Multiplier::multiplyWide(const WgmmaOperation &operation) {
@@ -188,7 +238,10 @@ void Multiplier::multiplyWide(const WgmmaOperation &operation) {
     for (unsigned i = 0; i < depth * TileRows; ++i)
       a[i] = -a[i];
   const MatrixLayout layout(operation.b, form.isNMajor);
-  withType(form.b, [&](auto type) { widenMatrix<type()>(layout, depth); });
+  withType(form.b, [&](auto type) {
+    if constexpr (type() < TensorType::S4) // The smaller ones do not occur.
+      widenMatrix<type()>(layout);
+  });
   if (form.accumulator == Accumulator::Integer) {
     std::memset(tile, 0, form.n * TileRows * sizeof *tile);
     multiplyTile(a, b, depth, form.n, depth, tile);
@@ -213,10 +266,9 @@ void Multiplier::multiplyBits(const WgmmaOperation &operation) {
   }
   const MatrixLayout layout(operation.b, false);
   for (unsigned group = 0; group < form.groups(); ++group) {
-    alignas(64) uint32_t cores[WgmmaCores][8][4];
+    Chunk cores[WgmmaCores][8];
     for (unsigned k = 0; k < WgmmaCores; ++k)
-      readCore(memory, layout, group, k,
-               reinterpret_cast<std::byte *>(cores[k]));
+      readCore(memory, layout, group, k, cores[k]);
     for (unsigned column = 0; column < 8; ++column) {
       Column<uint32_t> count = 0;
       for (unsigned word = 0; word < Words; ++word)

@@ -341,3 +341,23 @@ std::string writeOutputs(Device &device,
   }
   return {};
 }
+
+std::string bindArguments(const Kernel &kernel, Device &device,
+                          std::vector<Argument> &arguments,
+                          std::vector<std::span<const std::byte>> &values) {
+  const std::vector<Parameter> &parameters = kernel.info.parameters;
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    std::vector<std::byte> &bytes = arguments[i].bytes;
+    if (arguments[i].isTensorMap && i < parameters.size() &&
+        parameters[i].size == 8) {
+      uint64_t address = device.allocate(bytes.size());
+      if (!address)
+        return device.error();
+      device.copyIn(address, bytes.data(), bytes.size());
+      bytes.resize(8);
+      std::memcpy(bytes.data(), &address, 8);
+    }
+    values.push_back(bytes);
+  }
+  return {};
+}

@@ -27,6 +27,14 @@ std::string addArgument(std::string_view text,
                         ropewalk::emulator::Device &device,
                         std::vector<Argument> &arguments);
 
+/// Makes the values of the kernel's parameters, which point into \p arguments.
+/// A parameter of 8 bytes takes the address of a tensor map. Returns an empty
+/// text, or why that cannot be.
+std::string bindArguments(const ropewalk::emulator::Kernel &kernel,
+                          ropewalk::emulator::Device &device,
+                          std::vector<Argument> &arguments,
+                          std::vector<std::span<const std::byte>> &values);
+
 /// Writes buffers to the files that their arguments name. Returns an empty
 /// text, or what failed.
 std::string writeOutputs(ropewalk::emulator::Device &device,

@@ -38,6 +38,11 @@ Runs one entry of a PTX module on the host and prints what it did. FILE may be
   --counters text|json|none what to print (default text; none with --profile)
   --lines                   also print the counts of each PTX line
   --profile[=text|json]     print counts by class and by line, and the hot lines
+  --mutate[=text|json]      run the entry with one synchronization deleted or
+                            weakened at a time, and print who notices
+  --mutate-seeds N          schedules of each such run, 0 to N - 1 (default 4)
+  --tolerance X             results of floating-point type that differ by at most
+                            X * max(1, |expected|) are right (default 0)
   --threads N               host threads, 0 for all cores (default 1)
   --schedule-seed N         0 (default) runs warps in a fixed order, other
                             numbers in one of their own
@@ -83,6 +88,11 @@ bool parseProfile(std::string_view value, Options &options) {
   return value == "text" || value == "json";
 }
 
+bool parseMutate(std::string_view value, Options &options) {
+  options.mutate = value;
+  return value == "text" || value == "json";
+}
+
 /// Sets what a flag without value stands for; false if there is none.
 bool setFlag(std::string_view option, Options &options) {
   if (option == "--help")
@@ -93,6 +103,8 @@ bool setFlag(std::string_view option, Options &options) {
     options.lines = true;
   else if (option == "--profile")
     options.profile = "text";
+  else if (option == "--mutate")
+    options.mutate = "text";
   else if (option == "--no-memory-check")
     options.launch.checkUninitializedMemory = false;
   else if (option == "--no-register-check")
@@ -146,6 +158,14 @@ Setter setterOf(std::string_view option) {
        [](std::string_view v, Options &o) {
          return parseNumber(v, o.launch.scheduleSeed);
        }},
+      {"--mutate-seeds",
+       [](std::string_view v, Options &o) {
+         return parseNumber(v, o.mutateSeeds) && o.mutateSeeds >= 1;
+       }},
+      {"--tolerance",
+       [](std::string_view v, Options &o) {
+         return parseNumber(v, o.tolerance) && o.tolerance >= 0;
+       }},
       {"--budget",
        [](std::string_view v, Options &o) {
          return parseNumber(v, o.launch.instructionBudget);
@@ -184,6 +204,10 @@ std::string parseOptions(int count, char **values, Options &options) {
       value = option.substr(10);
       option = "--profile";
       set = parseProfile;
+    } else if (option.starts_with("--mutate=")) {
+      value = option.substr(9);
+      option = "--mutate";
+      set = parseMutate;
     } else if (!set) {
       return "unknown option '" + std::string(option) + "'";
     } else if (i + 1 == count) {

@@ -20,6 +20,9 @@ struct Options {
   std::string file; ///< "-" is the standard input.
   std::string entry, counters, chip;
   std::string profile; ///< "", "text" or "json".
+  std::string mutate;  ///< "", "text" or "json".
+  unsigned mutateSeeds = 4;
+  double tolerance = 0;
   ropewalk::emulator::Dim3 grid, block;
   size_t shared = 0;
   std::vector<std::string> arguments;

@@ -13,11 +13,11 @@
 //===----------------------------------------------------------------------===//
 
 #include "Arguments.h"
+#include "Mutate.h"
 #include "Options.h"
 #include "Ropewalk/Emulator/Profile.h"
 
 #include <cstdio>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -102,21 +102,14 @@ int runKernel(const Options &options, const Kernel &kernel,
     if (std::string reason = addArgument(text, device, arguments);
         !reason.empty())
       return usageError(reason);
-  const std::vector<Parameter> &parameters = kernel.info.parameters;
   std::vector<std::span<const std::byte>> values;
-  for (size_t i = 0; i < arguments.size(); ++i) {
-    std::vector<std::byte> &bytes = arguments[i].bytes;
-    // A parameter of 8 bytes takes the address of a tensor map.
-    if (arguments[i].isTensorMap && i < parameters.size() &&
-        parameters[i].size == 8) {
-      uint64_t address = device.allocate(bytes.size());
-      if (!address)
-        return failure(device.error());
-      device.copyIn(address, bytes.data(), bytes.size());
-      bytes.resize(8);
-      std::memcpy(bytes.data(), &address, 8);
-    }
-    values.push_back(bytes);
+  if (std::string reason = bindArguments(kernel, device, arguments, values);
+      !reason.empty())
+    return failure(reason);
+  if (!options.mutate.empty()) {
+    std::string reason =
+        runMutants(options, kernel, ptx, device, arguments, values);
+    return reason.empty() ? 0 : failure(options.file + ": " + reason);
   }
   LaunchResult result = device.launch(kernel, options.grid, options.block,
                                       options.shared, values, options.launch);

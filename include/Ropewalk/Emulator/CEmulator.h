@@ -110,6 +110,42 @@ int ropewalk_ptx_launch(RopewalkPtxDevice *device,
                         size_t count, const char *options, unsigned flags,
                         const char **json);
 
+/** A buffer of floating-point numbers of type 0 (f16), 1 (bf16), 2 (f32) or 3
+    (f64). */
+typedef struct RopewalkPtxFloats {
+  uint64_t address;
+  uint64_t bytes;
+  int type;
+} RopewalkPtxFloats;
+
+/** Runs an entry with one synchronization deleted or made weaker at a time. The
+    device's memory is the same afterwards. Arguments are those of
+    ropewalk_ptx_launch, except that the budget and the seed of the options
+    are not looked at, and
+      `seeds`      schedules of each run, at least 1
+      `tolerance`  elements of the `float_count` buffers `floats` may differ from
+                   the kernel's own result by tolerance * max(1, |expected|);
+                   everything else has to be the same
+    Returns 0 and a JSON object with
+        "mutants": array of objects with "line" and "column" of the instruction,
+                   "text" (the instruction), "mutation" (what became of it),
+                   "outcome" ("reported", "deadlock", "wrong result",
+                   "unnoticed", "invalid" or "not executed"), "kind" (of the
+                   report, or null), "seed" (the schedule that showed it, or
+                   null) and "detail" (in words, or "")
+        "summary": how many there are of each outcome
+    Returns 1 and a report as ropewalk_ptx_launch does if the kernel itself is at
+    fault, and 2 if the call is wrong or the kernel's own results depend on the
+    schedule; *json is null then. */
+int ropewalk_ptx_mutate(RopewalkPtxDevice *device,
+                        const RopewalkPtxModule *module, size_t entry,
+                        const uint32_t grid[3], const uint32_t block[3],
+                        const uint32_t *cluster, size_t shared,
+                        const void *const *arguments, const size_t *sizes,
+                        size_t count, const char *options, unsigned seeds,
+                        double tolerance, const RopewalkPtxFloats *floats,
+                        size_t float_count, const char **json);
+
 /** Ends the launch in progress, and every later one of the device, with a
     report of kind "cancelled". */
 void ropewalk_ptx_cancel(RopewalkPtxDevice *device);

@@ -125,6 +125,7 @@ private:
 };
 
 struct DeviceMemory;
+struct MemoryImage;
 
 class Device {
 public:
@@ -159,6 +160,12 @@ public:
                       size_t dynamicShared,
                       std::span<const std::span<const std::byte>> arguments,
                       const LaunchOptions &options = {});
+
+  /// Keeps what all buffers hold; null if the host has no memory left.
+  /// `restore` brings it back, and takes away the buffers and modules that are
+  /// not in the image.
+  std::shared_ptr<const MemoryImage> save() const;
+  bool restore(const MemoryImage &image);
 
 private:
   bool load(const ModuleData &module);

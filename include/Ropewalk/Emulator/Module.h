@@ -111,6 +111,10 @@ private:
   std::vector<Kernel> entries;
 };
 
+/// A Markdown table of all opcodes of PTX ISA 9.0: family, whether the emulator
+/// executes them, and in which forms or why not.
+std::string describeInstructionSet();
+
 /// Whether code for `target` runs on `chip` ("sm_80", "sm_90a"). Otherwise says
 /// why in `reason`.
 bool targetRunsOn(std::string_view target, std::string_view chip,

@@ -21,6 +21,7 @@
 #include <filesystem>
 #include <fstream>
 #include <set>
+#include <span>
 #include <sstream>
 
 using namespace ropewalk::emulator;
@@ -155,6 +156,23 @@ void addStatements(const std::string &text, std::set<std::string> &statements) {
   }
 }
 
+/// Finds out which statements are valid, by halves: most are.
+void sortStatements(Corpus &corpus, std::span<const std::string> statements) {
+  std::string body;
+  for (const std::string &statement : statements)
+    body += statement + "\n";
+  Error error;
+  bool isValid = bool(Module::parse(bodyText(body), error));
+  if (isValid || statements.size() == 1) {
+    auto &target = isValid ? corpus.statements : corpus.strange;
+    target.insert(target.end(), statements.begin(), statements.end());
+    return;
+  }
+  size_t half = statements.size() / 2;
+  sortStatements(corpus, statements.first(half));
+  sortStatements(corpus, statements.subspan(half));
+}
+
 std::vector<std::string> splitLines(const std::string &text) {
   std::vector<std::string> lines;
   for (size_t i = 0; i < text.size();) {
@@ -256,8 +274,10 @@ void mutateBytes(std::string &text, Random &random) {
   case 2:
     text[at] ^= char(1 << random.below(8));
     break;
-  default:
-    text.insert(at, 1, "{}()[]<>,;:=+-*/!@|&~^?%.\"\0 \n"[random.below(31)]);
+  default: {
+    static const char inserted[] = "{}()[]<>,;:=+-*/!@|&~^?%.\"\0 \n";
+    text.insert(at, 1, inserted[random.below(sizeof inserted - 1)]);
+  }
   }
 }
 
@@ -415,11 +435,12 @@ ropewalk::emulator::fuzz::collect(const std::vector<std::string> &folders,
       }
   for (const std::string &text : corpus.texts)
     addStatements(text, statements);
-  Error error;
-  for (const std::string &statement : statements)
-    (Module::parse(bodyText(statement + "\n"), error) ? corpus.statements
-                                                      : corpus.strange)
-        .push_back(statement);
+  std::vector<std::string> list(statements.begin(), statements.end());
+  for (std::span<const std::string> rest = list; !rest.empty();) {
+    size_t count = std::min<size_t>(rest.size(), 16);
+    sortStatements(corpus, rest.first(count));
+    rest = rest.subspan(count);
+  }
   return corpus;
 }
 

@@ -44,17 +44,18 @@ struct WgmmaMemoryTest : Fixture {
 
   LaunchResult launch(const std::string &body, bool hasProxyFence = true,
                       unsigned written = 16384,
-                      const LaunchOptions &options = {}) {
+                      const LaunchOptions &options = {},
+                      unsigned threads = 128) {
     WgmmaText kernel;
     kernel.results = 8;
     kernel.memoryBytes = written;
     kernel.hasProxyFence = hasProxyFence;
     kernel.body = body;
     std::vector<uint8_t> memory(16384, 0);
-    std::vector<uint32_t> d(128 * 16, 0);
+    std::vector<uint32_t> d(threads * 16, 0);
     uint64_t image = upload(memory), results = upload(d), a = upload(d);
-    return run(kernel.text(), {1}, {128}, arguments(image, results, a), 16384,
-               options);
+    return run(kernel.text(), {1}, {threads}, arguments(image, results, a),
+               16384, options);
   }
   void expectClean(const std::string &body) {
     for (uint64_t seed = 0; seed < 4; ++seed) {
@@ -98,6 +99,14 @@ TEST_F(WgmmaMemoryTest, FindsMatricesThatChangeBeforeTheWait) {
   expectClean(start + wait(0) + Barrier + write(8192));
   // One warp's wait is enough for the operation of all four.
   expectClean(start + Barrier + wait(0) + write(8192));
+  // Another warpgroup may still be before its wait.
+  const std::string second = "setp.lt.u32 %p1, %t0, 128;\n@%p1 bra SKIP;\n" +
+                             wait(0) + write(8192 - 512) + "SKIP:\n";
+  expect(launch(start + Barrier + second, true, 16384, {}, 256),
+         ReportKind::AsyncHazard, "may still read");
+  auto outcome =
+      launch(start + wait(0) + Barrier + second, true, 16384, {}, 256);
+  EXPECT_TRUE(outcome) << outcome.report().str();
   // The rest of the rows: bytes 32 to 127.
   expectClean(start +
               "mov.u32 %t3, memory;\nst.shared.b32 [%t3+8224], 1;\n"
