@@ -8,7 +8,8 @@
     logits = model.logits([[1, 2, 3]])
 
 Arrays are NumPy arrays or PyTorch tensors on the CPU; what comes out is of the
-kind that went in. `emulate` runs any PTX kernel on arrays, without a GPU.
+kind that went in. `emulate` runs any PTX kernel on arrays, without a GPU, and
+`mutate` tells which of its synchronizations would be missed.
 """
 
 from ._attention import attention
@@ -17,6 +18,7 @@ from ._emulate import EmulationError, EmulationResult, emulate
 from ._library import CancelledError, RopewalkError, library_path, load_plugin, set_threads, version
 from ._maps import Identity, PositionMap, ReRoPE, Segments, SelfExtend, Sliding
 from ._model import Model, compile_model, import_model, load
+from ._mutate import Mutant, MutationResult, mutate
 from ._rotary import Rotary
 from ._tensor_map import TensorMap
 
@@ -28,6 +30,8 @@ __all__ = [
     "EmulationResult",
     "Identity",
     "Model",
+    "Mutant",
+    "MutationResult",
     "PositionMap",
     "ReRoPE",
     "RopewalkError",
@@ -43,6 +47,7 @@ __all__ = [
     "library_path",
     "load",
     "load_plugin",
+    "mutate",
     "set_threads",
     "uninitialized",
     "version",

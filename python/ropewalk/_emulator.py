@@ -29,6 +29,11 @@ _FUNCTIONS = {
         *(ctypes.POINTER(ctypes.c_char_p), ctypes.POINTER(_SIZE), _SIZE, _TEXT, ctypes.c_uint),
         ctypes.POINTER(ctypes.c_char_p),
     ),
+    "ropewalk_ptx_mutate": (
+        *(_HANDLE, _HANDLE, _SIZE, _EXTENTS, _EXTENTS, _EXTENTS, _SIZE),
+        *(ctypes.POINTER(ctypes.c_char_p), ctypes.POINTER(_SIZE), _SIZE, _TEXT, ctypes.c_uint),
+        *(ctypes.c_double, _POINTER, _SIZE, ctypes.POINTER(ctypes.c_char_p)),
+    ),
     "ropewalk_ptx_tensor_map": (
         *(ctypes.c_int, ctypes.c_uint32, _ADDRESS, _POINTER, _POINTER, _POINTER, _POINTER),
         *(ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_int, _POINTER),
