@@ -200,6 +200,39 @@ def nearest_fp8(values: np.ndarray, table: np.ndarray) -> np.ndarray:
     return (code + np.where(np.signbit(values), 128, 0)).astype(np.uint8)
 
 
+@pytest.mark.parametrize("name, bits", [("e4m3", (4, 3)), ("e5m2", (5, 2))])
+def test_fp8(rw, arch, name, bits):
+    """All 256 codes, all midpoints between neighbours, and random values, both ways."""
+    ptx, table = cuda_ptx("fp8", arch), fp8_values(*bits)
+    codes = np.arange(256, dtype=np.uint8)
+    out = blank(256, "fp32")
+    rw.emulate(ptx, f"decode_{name}", 1, 128, [codes, out, I32(128)])
+    numbers = ~np.isnan(table)
+    np.testing.assert_array_equal(out[numbers], table[numbers].astype(np.float32))
+    if name == "e5m2":
+        infinities = [124, 252]
+        np.testing.assert_array_equal(out[infinities], [np.inf, -np.inf])
+        numbers[infinities] = True
+    assert np.isnan(out[~numbers]).all()
+
+    positive = np.sort(table[:128][~np.isnan(table[:128])])
+    middles = (positive[:-1] + positive[1:]) / 2
+    rng = np.random.default_rng(11)
+    values = np.concatenate([positive, middles, np.nextafter(middles.astype(np.float32), F32(0)), [1e9, 464.0, 465.0],
+                             np.exp(rng.uniform(-12, 12, 101))]).astype(np.float32)
+    values = np.concatenate([values, -values])
+    expected = nearest_fp8(values.astype(np.float64), table)
+    encoded = np.zeros(values.size, np.uint8)
+    rw.emulate(ptx, f"encode_{name}", blocks(values.size // 2, 64), 64, [values, encoded, I32(values.size // 2)])
+    np.testing.assert_array_equal(encoded, expected)
+
+    if name == "e4m3":
+        halves = values[np.abs(values) < 65504].astype(np.float16)
+        encoded = np.zeros(halves.size, np.uint8)
+        rw.emulate(ptx, "encode_e4m3_half", blocks(halves.size, 64), 64, [halves, encoded, I32(halves.size)])
+        np.testing.assert_array_equal(encoded, nearest_fp8(halves.astype(np.float64), table))
+
+
 @pytest.mark.parametrize("entry, slack", [("softmax", 40), ("softmax_fast", 150)])
 @pytest.mark.parametrize("shape", [(3, 1), (2, 128), (4, 777)])
 def test_softmax(rw, arch, entry, slack, shape):
@@ -272,6 +305,12 @@ def test_pipeline(rw, arch, rows, width):
     run_pipeline(rw, arch, "sum_rows", rows, width)
 
 
+@pytest.mark.parametrize("rows, width", [(1, 128), (11, 257)])
+def test_shared_pipeline(rw, arch, rows, width):
+    """The same with a state in shared memory: copies that arrive at mbarriers, and timed waits."""
+    run_pipeline(rw, arch, "sum_rows_shared", rows, width)
+
+
 @pytest.mark.parametrize("count", [64, 500])
 def test_barrier(rw, arch, count):
     """cuda::barrier between a half of the block that produces and one that consumes."""
@@ -283,25 +322,19 @@ def test_barrier(rw, arch, count):
 
 
 @pytest.mark.parametrize("count, grid", [(100, 1), (1000, 5)])
-def test_grid_barrier(rw, arch, count, grid):
-    """Blocks that wait for each other by atomics, fences and a flag that is polled, in any order."""
+@pytest.mark.parametrize("entry", ["diffuse_by_hand", "diffuse_cooperative"])
+def test_grid_barrier(rw, arch, entry, count, grid):
+    """Blocks that wait for each other: by atomics, fences and a flag that is polled, and by grid.sync()."""
     start, steps = np.random.default_rng(16).standard_normal(count, np.float32), 7
     exact = start.astype(np.float64)
     for _ in range(steps):
         exact = 0.5 * exact + 0.25 * np.roll(exact, -1) + 0.25 * np.roll(exact, 1)
     for seed in range(3):
-        cells, following, arrived = start.copy(), np.zeros_like(start), np.zeros(1, np.uint32)
-        rw.emulate(cuda_ptx("grid_sync", arch), "diffuse_by_hand", grid, 64,
-                   [cells, following, arrived, I32(count), I32(steps)], schedule_seed=seed)
+        cells, following = start.copy(), np.zeros_like(start)
+        arrived = [np.zeros(1, np.uint32)] if entry == "diffuse_by_hand" else []
+        rw.emulate(cuda_ptx("grid_sync", arch), entry, grid, 64,
+                   [cells, following, *arrived, I32(count), I32(steps)], schedule_seed=seed)
         assert_within(following, exact, 3 * steps * ROUNDOFF["fp32"] * np.abs(start).max())
-
-
-def test_grid_sync(rw, arch):
-    """grid.sync() of a kernel that was not launched as a cooperative one is a trap, as on a GPU."""
-    cells = np.zeros(64, np.float32)
-    with fault(rw, "trap", source="cooperative_groups.h"):
-        rw.emulate(cuda_ptx("grid_sync", arch), "diffuse_cooperative", 2, 64,
-                   [cells, np.zeros_like(cells), I32(64), I32(1)])
 
 
 # Bugs that a GPU may hide.
