@@ -21,6 +21,8 @@ Runs one entry of a PTX module on the host and prints what it did. FILE may be
 '-', the standard input.
 
   --list                    print the module's entries and exit
+  --instructions            print which of PTX's opcodes are executed, in which
+                            forms, and exit; needs no FILE
   --entry NAME              entry to run (default: the only one)
   --grid X[,Y[,Z]]          blocks (default 1)
   --block X[,Y[,Z]]         threads of a block (default 1)
@@ -99,6 +101,8 @@ bool setFlag(std::string_view option, Options &options) {
     options.help = true;
   else if (option == "--list")
     options.list = true;
+  else if (option == "--instructions")
+    options.instructions = true;
   else if (option == "--lines")
     options.lines = true;
   else if (option == "--profile")
@@ -221,5 +225,7 @@ std::string parseOptions(int count, char **values, Options &options) {
   }
   if (options.counters.empty())
     options.counters = options.profile.empty() ? "text" : "none";
-  return options.file.empty() ? "no PTX file given" : "";
+  if (options.file.empty() && !options.instructions)
+    return "no PTX file given";
+  return "";
 }

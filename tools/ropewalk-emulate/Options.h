@@ -27,7 +27,7 @@ struct Options {
   size_t shared = 0;
   std::vector<std::string> arguments;
   ropewalk::emulator::LaunchOptions launch;
-  bool list = false, lines = false, help = false;
+  bool list = false, lines = false, help = false, instructions = false;
 };
 
 /// Returns an empty text, or what is wrong.

@@ -132,6 +132,10 @@ int main(int count, char **values) {
   }
   if (!reason.empty())
     return usageError(reason);
+  if (options.instructions) {
+    std::fputs(describeInstructionSet().c_str(), stdout);
+    return 0;
+  }
   std::string text;
   reason = readText(options.file, text);
   if (!reason.empty())
