@@ -589,7 +589,7 @@ bool FunctionDecoder::layoutRegisters() {
 void FunctionDecoder::shareRows() {
   std::vector<RowRequest> requests;
   for (const Register &reg : function.registers)
-    requests.push_back({rowBytes(reg), false});
+    requests.push_back({rowBytes(reg), sizeOf(reg.type), false});
   // wgmma writes its registers when it completes, which may be long after the
   // program has lost interest in them.
   for (size_t id = 0; id < function.body.size(); ++id)

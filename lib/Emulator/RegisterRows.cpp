@@ -154,7 +154,8 @@ std::vector<uint32_t> ropewalk::emulator::assignRows(
   std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
     return intervals[a].first < intervals[b].first;
   });
-  // Rows in use by their last instruction; free ones by size, the latest first.
+  // Rows in use by their last instruction; free ones by the size of their
+  // lanes, the latest first.
   using Used = std::pair<uint32_t, uint32_t>;
   std::priority_queue<Used, std::vector<Used>, std::greater<>> used;
   std::map<uint32_t, std::vector<uint32_t>> free;
@@ -165,9 +166,9 @@ std::vector<uint32_t> ropewalk::emulator::assignRows(
     while (!used.empty() && used.top().first < interval.first) {
       uint32_t done = used.top().second;
       used.pop();
-      free[registers[done].bytes].push_back(rows[done]);
+      free[registers[done].laneBytes].push_back(rows[done]);
     }
-    std::vector<uint32_t> &spare = free[registers[index].bytes];
+    std::vector<uint32_t> &spare = free[registers[index].laneBytes];
     if (spare.empty()) {
       rows[index] = fresh(registers[index].bytes);
     } else {

@@ -20,7 +20,11 @@
 namespace ropewalk::emulator {
 
 struct RowRequest {
-  uint32_t bytes = 64;   ///< Of the row.
+  uint32_t bytes = 64; ///< Of the row.
+  /// Of one lane; 0 for a predicate. Only registers with lanes of one size
+  /// share a row: with others, lanes that have diverged would overwrite each
+  /// other.
+  uint32_t laneBytes = 0;
   bool isPinned = false; ///< Has a row of its own for the whole kernel.
 };
 

@@ -272,4 +272,40 @@ TEST_F(ControlFlowTest, VariablesOfAllSpaces) {
   EXPECT_FALSE(bool(run(text, {1}, {1}, arguments(out), 28)));
 }
 
+// Guards registers that share a row: predicates of lanes on one side of a
+// branch and 16-bit values of those on the other, under schedules that switch
+// sides.
+TEST_F(ControlFlowTest, SidesOfABranchKeepTheirRegisters) {
+  std::string body = "ld.param.u64 %d1, [p0]; mov.u32 %r1, %tid.x;\n"
+                     "and.b32 %r2, %r1, 1; setp.eq.u32 %p1, %r2, 0;\n"
+                     "mov.u32 %r9, 0;\n@%p1 bra EVEN;\n";
+  for (int i = 0; i < 5; ++i) {
+    std::string bit = std::to_string(i);
+    body += "shr.u32 %r3, %r1, " + bit +
+            "; and.b32 %r3, %r3, 1; setp.eq.u32 %p2, %r3, 1;\n"
+            "mov.u32 %r4, " +
+            bit + "; mov.u32 %r4, %r4; @%p2 add.u32 %r9, %r9, " +
+            std::to_string(1 << i) + ";\n";
+  }
+  body += "bra MEET;\nEVEN:\ncvt.u16.u32 %h1, %r1;\n";
+  for (int i = 0; i < 20; ++i)
+    body += "add.s16 %h2, %h1, 3; xor.b16 %h1, %h2, 0x1234;\n";
+  body += "cvt.u32.u16 %r9, %h1;\nMEET:\nmul.wide.u32 %d2, %r1, 4; "
+          "add.s64 %d1, %d1, %d2; st.global.u32 [%d1], %r9;";
+  std::vector<uint32_t> expected(32);
+  for (uint32_t lane = 0; lane < 32; ++lane) {
+    uint16_t value = uint16_t(lane);
+    for (int i = 0; i < 20; ++i)
+      value = uint16_t(value + 3) ^ 0x1234;
+    expected[lane] = lane % 2 ? lane : value;
+  }
+  uint64_t out = device.allocate(128);
+  LaunchOptions options;
+  for (options.scheduleSeed = 0; options.scheduleSeed < 40;
+       ++options.scheduleSeed) {
+    ASSERT_RAN(run(entryText(body, 1), {1}, {32}, arguments(out), 0, options));
+    ASSERT_EQ(download<uint32_t>(out, 32), expected) << options.scheduleSeed;
+  }
+}
+
 } // namespace
