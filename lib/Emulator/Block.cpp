@@ -23,7 +23,9 @@ Worker::Worker(const Launch &launch)
       laneCount(launch.program->code.size()),
       lineTraffic(launch.program->code.size()),
       cache(launch.program->code.size()),
-      order(launch.program->communicates ? new GlobalOrder : nullptr) {}
+      order(launch.program->communicates ? new GlobalOrder : nullptr),
+      shadow(launch.options.checkRaces ? new GlobalShadow(order.get())
+                                       : nullptr) {}
 
 Block::Block(Cluster &cluster, uint32_t rank)
     : cluster(cluster), rank(rank), launch(cluster.launch),

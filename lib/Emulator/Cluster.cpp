@@ -53,6 +53,8 @@ void Cluster::start(uint64_t linear) {
   ordering.reset(uint32_t(blocks.size()) * warpCount * 32, launch.program->egos,
                  launch.options.checkRaces);
   sync.reset(index, worker.order.get());
+  if (worker.shadow)
+    worker.shadow->start(ordering);
   order.clear();
   for (uint32_t rank = 0; rank < blocks.size(); ++rank) {
     Dim3 inside{rank % size.x, rank / size.x % size.y, rank / size.x / size.y};

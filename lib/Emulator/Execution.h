@@ -22,6 +22,8 @@
 #include "Memory.h"
 #include "Ordering.h"
 #include "Program.h"
+#include "ClusterRaces.h"
+#include "GlobalShadow.h"
 #include "SharedMemory.h"
 #include "SyncLocations.h"
 
@@ -104,6 +106,10 @@ struct Launch {
   uint32_t dynamicShared = 0;
   Dim3 cluster;           ///< Blocks of a cluster.
   uint64_t workspace = 0; ///< Of the grid, for kernels that look for one.
+  /// Null unless races between clusters are checked that do not communicate.
+  ClusterRaces *races = nullptr;
+  /// Marks bytes that this launch initializes; 1 if it is not to be told.
+  uint8_t validStamp = 1;
 
   /// Bytes from one thread's local memory to the next one's: accesses aligned
   /// in PTX are aligned on the host, too.
@@ -125,6 +131,7 @@ struct Worker {
   size_t printedBytes = 0;
   /// Null unless the blocks communicate.
   std::unique_ptr<GlobalOrder> order;
+  std::unique_ptr<GlobalShadow> shadow; ///< Null unless races are checked.
 };
 
 struct Block {

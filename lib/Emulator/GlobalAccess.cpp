@@ -11,9 +11,365 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "ClusterRaces.h"
+#include "GlobalLoops.h"
 #include "MemoryRequest.h"
 
 namespace ropewalk::emulator::ROPEWALK_EMULATOR_ISA {
+
+namespace {
+
+using Record = ClusterRaces::Record;
+
+/// Words that one request may touch in a row.
+constexpr uint32_t MaxWords = 32 * 16 / 4 + 1;
+
+/// Carries out the stores of the lanes before `lane`, from `stored` on, so that
+/// they count as what is there.
+void storeBefore(const Request &r, const Buffer &buffer, unsigned lane,
+                 unsigned &stored) {
+  std::byte values[16];
+  for (; stored < lane; ++stored)
+    if (r.mask >> stored & 1 && buffer.contains(r.at(stored), r.bytes)) {
+      r.values.read(r.warp, r.inst, stored, values);
+      std::memcpy(buffer.data + (r.at(stored) - buffer.base), values, r.bytes);
+    }
+}
+
+/// The access of one lane that the loops could not settle.
+bool checkLane(const Request &r, const Buffer &buffer, unsigned lane,
+               unsigned &stored) {
+  Block &block = *r.warp.block;
+  std::byte values[16];
+  Actor actor{&r.warp, &r.inst, lane};
+  actor.scope = r.scope();
+  Accessor a(actor, block.cluster.ordering, r.kind != AccessKind::Load);
+  if (r.isStrong() && a.isWrite && hasFences(r))
+    a.epoch = block.cluster.sync.storeTime(r.warp, lane, a.epoch);
+  if (r.values.read) {
+    storeBefore(r, buffer, lane, stored);
+    r.values.read(r.warp, r.inst, lane, values);
+    a.values = values;
+  }
+  Conflict conflict;
+  return block.worker.shadow->access(a, buffer, r.at(lane) - buffer.base,
+                                     r.bytes, conflict) ||
+         reportConflict(a, Space::Global, conflict);
+}
+
+bool storesSame(const Request &r) {
+  if (!r.values.read)
+    return false;
+  std::byte first[16], other[16];
+  r.values.read(r.warp, r.inst, std::countr_zero(r.mask), first);
+  for (uint32_t rest = r.mask & (r.mask - 1); rest; rest &= rest - 1) {
+    r.values.read(r.warp, r.inst, std::countr_zero(rest), other);
+    if (std::memcmp(first, other, r.bytes))
+      return false;
+  }
+  return true;
+}
+
+template <bool HasClusters>
+bool checkShadow(const Request &r, const Buffer &buffer) {
+  Block &block = *r.warp.block;
+  Ordering &ordering = block.cluster.ordering;
+  GlobalShadow &shadow = *block.worker.shadow;
+  ordering.touch(r.warp, r.mask);
+  const View &view = ordering.view(r.warp);
+  const bool isWrite = r.kind != AccessKind::Load;
+  const GlobalAccess a{shadow, view, tagOf(view.plane, Scope::Weak, r.inst),
+                       uint32_t(block.cluster.index + 1), isWrite};
+  constexpr uint64_t inPage = GlobalShadow::PageBytes - 1;
+  const unsigned size = std::countr_zero(r.bytes);
+  uint64_t low = r.low - buffer.base, high = r.high - buffer.base + r.bytes - 1;
+  auto pageOf = [&](uint64_t offset) -> GlobalShadow::Page & {
+    GlobalShadow::Page &page = shadow.page(buffer, offset);
+    if (size < page.shift) [[unlikely]]
+      shadow.refine(page, r.bytes);
+    return page;
+  };
+  if (!r.isStrong() && (r.isContiguous || r.isUniform()) &&
+      low >> GlobalShadow::PageShift == high >> GlobalShadow::PageShift) {
+    GlobalShadow::Page &page = pageOf(low);
+    unsigned shift = size - page.shift;
+    uint32_t first = uint32_t(low & inPage) >> page.shift;
+    if (r.isContiguous) {
+      TableBits bits{laneBitsOfCells.bits[shift]};
+      if (recordGlobal<HasClusters>(a, page, first, 32u << shift, bits, false))
+        return true;
+    } else {
+      bool isSeveral = !std::has_single_bit(r.mask);
+      if ((!isWrite || !isSeveral || storesSame(r)) &&
+          recordGlobal<HasClusters>(a, page, first, 1u << shift,
+                                    EqualBits{r.mask}, isSeveral))
+        return true;
+    }
+  }
+  unsigned stored = 0;
+  for (uint32_t rest = r.mask; rest; rest &= rest - 1) {
+    unsigned lane = unsigned(std::countr_zero(rest));
+    uint64_t offset = r.at(lane) - buffer.base;
+    if (!r.isStrong()) {
+      GlobalShadow::Page &page = pageOf(offset);
+      uint32_t first = uint32_t(offset & inPage) >> page.shift;
+      if (recordGlobal<HasClusters>(a, page, first, r.bytes >> page.shift,
+                                    EqualBits{uint32_t(1) << lane}, false))
+        continue;
+    }
+    if (!checkLane(r, buffer, lane, stored))
+      return false;
+  }
+  return true;
+}
+
+/// The words from `address` on that the lanes in `mask` touch, all in one page,
+/// with the records of who does.
+struct Words {
+  uint64_t address = 0;
+  uint32_t count = 0;
+  Record records[MaxWords];
+  uint32_t values[MaxWords];
+};
+
+void collectWords(const Request &r, uint32_t mask, uint64_t low, uint64_t high,
+                  Words &words) {
+  const Block &block = *r.warp.block;
+  words.address = low & ~uint64_t(3);
+  words.count = uint32_t((high - words.address) / 4 + 1);
+  std::fill_n(words.records, words.count, 0);
+  std::fill_n(words.values, words.count, 0);
+  uint32_t warp = block.cluster.ordering.indexOf(r.warp);
+  uint32_t inst = std::min(r.inst.id, TagInstMask);
+  forLanes(mask, [&](unsigned lane) {
+    uint64_t address = r.at(lane);
+    std::byte values[16];
+    if (r.values.read)
+      r.values.read(r.warp, r.inst, lane, values);
+    for (uint32_t done = 0; done < r.bytes;) {
+      uint32_t at = uint32_t(address + done - words.address);
+      if (address + done < low || address + done > high) {
+        ++done;
+        continue;
+      }
+      uint32_t part = std::min<uint32_t>(r.bytes - done, 4 - at % 4);
+      uint32_t bytes = ((uint32_t(1) << part) - 1) << at % 4;
+      Record &record = words.records[at / 4];
+      record = record ? ClusterRaces::make(block.cluster.index, warp, 32, inst,
+                                           uint32_t(record & 15) | bytes)
+                      : ClusterRaces::make(block.cluster.index, warp, lane,
+                                           inst, bytes);
+      if (r.values.read)
+        std::memcpy(reinterpret_cast<std::byte *>(words.values) + at,
+                    values + done, part);
+      done += part;
+    }
+  });
+}
+
+/// Whether all records are of nobody or of the cluster.
+ROPEWALK_INLINE bool areOwn(const Record *records, uint32_t count,
+                            uint64_t cluster) {
+  uint64_t others = 0;
+  for (uint32_t i = 0; i < count; ++i)
+    others |=
+        uint64_t((records[i] >> ClusterRaces::ClusterShift) - 1 != cluster) &
+        uint64_t(records[i] != 0);
+  return !others;
+}
+
+/// 32 lanes in a row of whole words that nobody else has written, or written
+/// and read. `base` is the record of lane 0 and `shift` tells the words of a
+/// lane. Otherwise changes nothing and returns false.
+bool recordRun(ClusterRaces &races, ClusterRaces::Page &page, uint32_t first,
+               uint32_t count, Record base, unsigned shift,
+               const uint32_t *values) {
+  uint64_t cluster = ClusterRaces::clusterOf(base);
+  const Record *writers = page.writer.load(std::memory_order_relaxed);
+  if (writers && !areOwn(writers + first, count, cluster))
+    return false;
+  Record *target = nullptr;
+  if (values) {
+    for (const auto &readers : page.readers)
+      if (readers.load() && !areOwn(readers.load() + first, count, cluster))
+        return false;
+    if (!writers)
+      races.addWriter(page);
+    target = page.writer.load() + first;
+    uint64_t used = 0, isPart = 0;
+    for (uint32_t i = 0; i < count; ++i) {
+      used |= target[i];
+      isPart |= ~target[i] & 15;
+    }
+    if (used && isPart)
+      return false;
+    if (used) {
+      // Its own words once more: with the same values or not.
+      Vec<uint32_t> before = load<uint32_t>(page.values + first);
+      uint64_t differs = maskOf(before != load<uint32_t>(values));
+      page.varied[first / 64] |= differs << first % 64;
+      if (first % 64 > 32)
+        page.varied[first / 64 + 1] |= differs >> (64 - first % 64);
+      return true;
+    }
+    std::memcpy(page.values + first, values, count * 4);
+  } else {
+    for (unsigned slot = 0; slot < 2 && !target; ++slot) {
+      if (!page.readers[slot].load())
+        races.addReaders(page, slot);
+      Record *readers = page.readers[slot].load() + first;
+      uint64_t used = 0, notLower = 0;
+      for (uint32_t i = 0; i < count; ++i) {
+        used |= readers[i];
+        notLower |=
+            uint64_t(readers[i] >> ClusterRaces::ClusterShift > cluster) |
+            uint64_t(readers[i] == 0);
+      }
+      if (!used)
+        target = readers;
+      else if (notLower)
+        return false;
+    }
+    if (!target)
+      return false;
+  }
+  for (uint32_t i = 0; i < count; ++i)
+    target[i] = base + (uint64_t(i >> shift) << 22);
+  return true;
+}
+
+/// The part of a request that lies in one page, from byte `low` to byte `high`.
+bool checkClusters(const Request &r, uint32_t mask, Buffer &buffer,
+                   uint64_t low, uint64_t high) {
+  Block &block = *r.warp.block;
+  ClusterRaces &races = *block.launch.races;
+  uint64_t offset = low - buffer.base;
+  ClusterRaces::Page &page = races.page(buffer, offset);
+  uint32_t first = uint32_t(offset % ClusterRaces::PageBytes / 4);
+  uint32_t count =
+      uint32_t((high - buffer.base) % ClusterRaces::PageBytes / 4) - first + 1;
+  bool isWrite = r.kind != AccessKind::Load;
+  if (!isWrite &&
+      ClusterRaces::isSettled(page, first, count, block.cluster.index))
+    return true;
+  // A whole request of whole words.
+  if (r.isContiguous && r.bytes >= 4 && low == r.low &&
+      high == r.high + r.bytes - 1 && (!isWrite || r.values.row)) {
+    std::unique_lock<std::mutex> lock(page.mutex, std::defer_lock);
+    if (races.isParallel)
+      lock.lock();
+    Record base = ClusterRaces::make(block.cluster.index,
+                                     block.cluster.ordering.indexOf(r.warp), 0,
+                                     std::min(r.inst.id, TagInstMask), 15);
+    if (recordRun(races, page, first, count, base,
+                  unsigned(std::countr_zero(r.bytes)) - 2,
+                  isWrite ? r.values.row : nullptr))
+      return true;
+  }
+  Words words;
+  collectWords(r, mask, low, high, words);
+  uint64_t start = words.address - uint64_t(first) * 4;
+  if (isWrite) {
+    races.write(page, start, first, count, words.records,
+                r.values.read ? words.values : nullptr);
+    return true;
+  }
+  Accessor a({&r.warp, &r.inst, unsigned(std::countr_zero(mask))},
+             block.cluster.ordering, false);
+  uint32_t higher =
+      races.read(page, start, first, count, words.records, [&](uint32_t word) {
+        return block.worker.shadow->isOwnWrite(
+            a, buffer, words.address + word * 4 - buffer.base);
+      });
+  // A higher cluster has run already and initialized what this one reads.
+  uint8_t stamp = block.launch.validStamp;
+  for (uint32_t word = higher; word < count && stamp > 1 && buffer.valid;
+       ++word) {
+    uint64_t address = words.address + word * 4;
+    uint8_t *valid = buffer.valid + (address - buffer.base);
+    if (std::memchr(valid, stamp, std::min<uint64_t>(4, buffer.size)) &&
+        block.launch.options.checkUninitializedMemory)
+      return report(r, ReportKind::UninitializedMemory,
+                    unsigned(std::countr_zero(mask)), Space::Global,
+                    "a higher block writes these bytes, if at all");
+    break;
+  }
+  return true;
+}
+
+bool checkClusters(const Request &r, uint32_t mask, Buffer &buffer) {
+  auto forPages = [&](uint32_t lanes, uint64_t low, uint64_t high) {
+    while (low <= high) {
+      uint64_t offset = low - buffer.base;
+      uint64_t end = std::min(
+          high,
+          low + (ClusterRaces::PageBytes - offset % ClusterRaces::PageBytes) -
+              1);
+      if (!checkClusters(r, lanes, buffer, low, end))
+        return false;
+      low = end + 1;
+    }
+    return true;
+  };
+  if (mask == r.mask && (r.isContiguous || r.isUniform()))
+    return forPages(mask, r.low, r.high + r.bytes - 1);
+  for (uint32_t rest = mask; rest; rest &= rest - 1) {
+    unsigned lane = unsigned(std::countr_zero(rest));
+    if (!forPages(uint32_t(1) << lane, r.at(lane), r.at(lane) + r.bytes - 1))
+      return false;
+  }
+  return true;
+}
+
+bool checkRaces(const Request &r, Buffer &buffer) {
+  const Block &block = *r.warp.block;
+  if (!block.worker.shadow)
+    return true;
+  if (!(block.worker.order ? checkShadow<true>(r, buffer)
+                           : checkShadow<false>(r, buffer)))
+    return false;
+  return !block.launch.races || checkClusters(r, r.mask, buffer);
+}
+
+/// Marks bytes as initialized, also by which launch if others run at the same
+/// time.
+void markGlobal(const Request &r, Buffer &buffer) {
+  uint8_t stamp = r.warp.block->launch.validStamp;
+  if (stamp == 1)
+    return markValid(r, buffer.valid, buffer.base);
+  auto mark = [&](uint64_t address, uint64_t bytes) {
+    uint8_t *valid = buffer.valid + (address - buffer.base);
+    for (uint64_t i = 0; i < bytes; ++i)
+      valid[i] = valid[i] ? valid[i] : stamp;
+  };
+  if (r.isContiguous)
+    return mark(r.low, r.high - r.low + r.bytes);
+  forLanes(r.mask, [&](unsigned lane) { mark(r.at(lane), r.bytes); });
+}
+
+/// A request whose lanes all lie in one buffer.
+bool resolveInBuffer(Request &r, Buffer &buffer, Access &access) {
+  if (buffer.valid) {
+    if (r.kind != AccessKind::Store &&
+        r.warp.block->launch.options.checkUninitializedMemory) {
+      unsigned lane = findInvalid(r, buffer.valid, buffer.base);
+      if (lane < 32)
+        return report(
+            r, ReportKind::UninitializedMemory, lane, Space::Global,
+            r.warp.block->launch.memory->describe(r.at(lane), r.bytes));
+    }
+    if (r.kind != AccessKind::Load)
+      markGlobal(r, buffer);
+  }
+  if (!checkRaces(r, buffer))
+    return false;
+  Addresses host =
+      r.address + (reinterpret_cast<uint64_t>(buffer.data) - buffer.base);
+  std::memcpy(access.host, &host, sizeof host);
+  return true;
+}
+
+} // namespace
 
 bool resolveGlobal(Request &r, Access &access) {
   Block &block = *r.warp.block;
@@ -25,49 +381,34 @@ bool resolveGlobal(Request &r, Access &access) {
   Buffer *buffer = cached;
   if (!buffer || !buffer->contains(r.low, span))
     buffer = memory.find(r.low);
-  bool checks = block.launch.options.checkUninitializedMemory;
   if (buffer && buffer->data && buffer->contains(r.low, span)) [[likely]] {
     cached = buffer;
-    if (buffer->valid) {
-      if (r.kind != AccessKind::Store && checks) {
-        unsigned lane = findInvalid(r, buffer->valid, buffer->base);
-        if (lane < 32)
-          return report(r, ReportKind::UninitializedMemory, lane, Space::Global,
-                        memory.describe(r.at(lane), r.bytes));
-      }
-      if (r.kind != AccessKind::Load)
-        markValid(r, buffer->valid, buffer->base);
+    if (!resolveInBuffer(r, *buffer, access))
+      return false;
+  } else {
+    // Lanes in different buffers, or a bad address.
+    for (uint32_t rest = r.mask; rest;) {
+      unsigned first = unsigned(std::countr_zero(rest));
+      buffer = memory.find(r.at(first));
+      bool isInside = buffer && buffer->contains(r.at(first), r.bytes);
+      if (!isInside || !buffer->data)
+        return report(
+            r, isInside ? ReportKind::UseAfterFree : ReportKind::OutOfBounds,
+            first, Space::Global, memory.describe(r.at(first), r.bytes));
+      uint32_t group = 0;
+      forLanes(rest, [&](unsigned lane) {
+        group |= uint32_t(buffer->contains(r.at(lane), r.bytes)) << lane;
+      });
+      Request part{r.warp, r.inst, group, r.kind, r.bytes, r.values, r.address};
+      finishRequest(part);
+      Access partial;
+      if (!resolveInBuffer(part, *buffer, partial))
+        return false;
+      merge(access, partial, group);
+      rest &= ~group;
     }
-    Addresses host =
-        r.address + (reinterpret_cast<uint64_t>(buffer->data) - buffer->base);
-    std::memcpy(access.host, &host, sizeof host);
-    countGlobal(r);
-    if (r.isStrong())
-      synchronize(r, Location::Global, access);
-    return true;
+    access.isContiguous = access.isUniform = false;
   }
-  // Lanes in different buffers, or a bad address.
-  for (uint32_t rest = r.mask; rest; rest &= rest - 1) {
-    unsigned lane = std::countr_zero(rest);
-    uint64_t address = r.at(lane);
-    buffer = memory.find(address);
-    bool isInside = buffer && buffer->contains(address, r.bytes);
-    if (!isInside || !buffer->data)
-      return report(
-          r, isInside ? ReportKind::UseAfterFree : ReportKind::OutOfBounds,
-          lane, Space::Global, memory.describe(address, r.bytes));
-    uint64_t offset = address - buffer->base;
-    if (buffer->valid) {
-      if (r.kind != AccessKind::Store && checks &&
-          std::memchr(buffer->valid + offset, 0, r.bytes))
-        return report(r, ReportKind::UninitializedMemory, lane, Space::Global,
-                      memory.describe(address, r.bytes));
-      if (r.kind != AccessKind::Load)
-        std::memset(buffer->valid + offset, 1, r.bytes);
-    }
-    access.host[lane] = reinterpret_cast<uint64_t>(buffer->data + offset);
-  }
-  access.isContiguous = access.isUniform = false;
   countGlobal(r);
   if (r.isStrong())
     synchronize(r, Location::Global, access);

@@ -206,15 +206,20 @@ Report cancelled(const Launch &launch) {
 }
 
 /// Runs clusters [0, count) on several threads. Returns the report of the
-/// lowest cluster that failed.
+/// lowest cluster that failed. A cluster that conflicts with a lower one runs to
+/// its end; see ClusterRaces.h.
 std::optional<Report> runParallel(const Launch &launch, uint64_t count,
                                   std::deque<Worker> &workers) {
   std::atomic<uint64_t> next{0}, failedAt{count};
   std::mutex mutex;
   std::optional<Report> report;
+  auto limit = [&] {
+    return launch.races ? std::min(failedAt.load(), launch.races->limit())
+                        : failedAt.load();
+  };
   auto work = [&](Worker &worker) {
     Cluster cluster(launch, worker);
-    for (uint64_t i; (i = next.fetch_add(1)) < failedAt.load();) {
+    for (uint64_t i; (i = next.fetch_add(1)) < limit();) {
       cluster.start(i);
       Cluster::Status status;
       uint64_t idle = 0;
@@ -227,7 +232,7 @@ std::optional<Report> runParallel(const Launch &launch, uint64_t count,
           idle = 0;
         }
       } while ((status == Cluster::Yielded || status == Cluster::Idle) &&
-               i < failedAt.load() && !isCancelled(launch));
+               i < limit() && !isCancelled(launch));
       if (isCancelled(launch))
         return;
       if (status != Cluster::Failed)
@@ -247,6 +252,14 @@ std::optional<Report> runParallel(const Launch &launch, uint64_t count,
     thread.join();
   if (!report && isCancelled(launch))
     return cancelled(launch);
+  if (!launch.races)
+    return report;
+  if (launch.races->failing() < failedAt.load())
+    return launch.races->report();
+  if (report)
+    if (std::optional<Report> race =
+            launch.races->reportOfRead(failedAt.load(), *report))
+      return race;
   return report;
 }
 
@@ -415,6 +428,14 @@ Device::launch(const Kernel &kernel, Dim3 grid, Dim3 block,
   Buffer *workspace = makeWorkspace(*kernel.program, *memory);
   launch.workspace = workspace ? workspace->base : 0;
   bool interleaves = kernel.program->communicates;
+  std::unique_ptr<ClusterRaces> races;
+  if (options.checkRaces && !interleaves && count > 1 &&
+      count <= ClusterRaces::MaxClusters) {
+    races = std::make_unique<ClusterRaces>(launch, threads > 1);
+    launch.races = races.get();
+    if (threads > 1)
+      launch.validStamp = uint8_t(2 + memory->launches++ % 254);
+  }
   std::deque<Worker> workers;
   for (uint64_t i = 0; i < (interleaves ? 1 : threads); ++i)
     workers.emplace_back(launch);

@@ -45,6 +45,37 @@ uint64_t ropewalk::emulator::windowOf(Space space) {
   }
 }
 
+PiecePool::~PiecePool() {
+  for (void *piece : spare)
+    std::free(piece);
+}
+
+void *PiecePool::take() {
+  void *piece = nullptr;
+  {
+    std::lock_guard<std::mutex> lock(mutex);
+    if (!spare.empty()) {
+      piece = spare.back();
+      spare.pop_back();
+    }
+  }
+  if (piece)
+    return std::memset(piece, 0, PieceBytes);
+  piece = std::calloc(PieceBytes, 1);
+  if (!piece)
+    std::abort(); // Like new without exceptions.
+  return piece;
+}
+
+void PiecePool::give(void *piece) {
+  constexpr size_t most = (size_t(64) << 20) / PieceBytes;
+  std::lock_guard<std::mutex> lock(mutex);
+  if (spare.size() < most)
+    spare.push_back(piece);
+  else
+    std::free(piece);
+}
+
 DeviceMemory::~DeviceMemory() {
   for (auto &[base, buffer] : buffers)
     release(buffer);
@@ -52,6 +83,7 @@ DeviceMemory::~DeviceMemory() {
 
 Buffer *DeviceMemory::allocateAt(uint64_t base, uint64_t bytes) {
   Buffer buffer;
+  buffer.index = nextIndex++;
   buffer.base = base;
   buffer.size = bytes;
   buffer.data = static_cast<std::byte *>(std::calloc(bytes ? bytes : 1, 1));

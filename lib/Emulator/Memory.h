@@ -20,7 +20,9 @@
 #include "Syntax.h"
 
 #include <map>
+#include <mutex>
 #include <set>
+#include <vector>
 
 namespace ropewalk::emulator {
 
@@ -36,6 +38,7 @@ constexpr uint64_t ParamWindow = ConstWindow + WindowBytes;
 uint64_t windowOf(Space space);
 
 struct Buffer {
+  uint32_t index = 0; ///< In the order of allocation.
   uint64_t base = 0;
   uint64_t size = 0;
   std::byte *data = nullptr; ///< Null once freed.
@@ -44,6 +47,24 @@ struct Buffer {
   bool contains(uint64_t address, uint64_t bytes) const {
     return address >= base && bytes <= size && address - base <= size - bytes;
   }
+};
+
+/// Zeroed pieces of memory of one size that launches need again and again.
+class PiecePool {
+public:
+  static constexpr size_t PieceBytes = 1 << 14;
+
+  PiecePool() = default;
+  PiecePool(const PiecePool &) = delete;
+  PiecePool &operator=(const PiecePool &) = delete;
+  ~PiecePool();
+
+  void *take();
+  void give(void *piece);
+
+private:
+  std::mutex mutex;
+  std::vector<void *> spare;
 };
 
 struct DeviceMemory {
@@ -68,6 +89,9 @@ struct DeviceMemory {
   std::string describe(uint64_t address, uint64_t bytes);
 
   std::map<uint64_t, Buffer> buffers;
+  PiecePool pieces;
+  uint32_t nextIndex = 0;
+  uint32_t launches = 0; ///< Counted by those that mark bytes.
   uint64_t nextAddress = uint64_t(1) << 36;
   /// Loaded modules by ModuleData::globalBase, which is unique.
   std::set<uint64_t> modules;

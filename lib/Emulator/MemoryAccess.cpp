@@ -281,7 +281,7 @@ bool takeScope(InstDecoder &d, Inst &inst) {
 }
 
 bool resolve(Warp &warp, const Inst &inst, uint32_t mask, AccessKind kind,
-             uint32_t bytes, Access &access, ValueReader values) {
+             uint32_t bytes, Access &access, StoreValues values) {
   if (kind == AccessKind::Store)
     ++warp.block->cluster.progress;
   Addresses address;

@@ -60,10 +60,20 @@ bool takeScope(InstDecoder &d, Inst &inst);
 using ValueReader = void (*)(Warp &warp, const Inst &inst, unsigned lane,
                              std::byte *out);
 
+/// What a store writes. `row`, unless null, is the register of a store of one
+/// word a lane.
+struct StoreValues {
+  ValueReader read;
+  const uint32_t *row;
+
+  StoreValues(ValueReader read = nullptr, const uint32_t *row = nullptr)
+      : read(read), row(row) {}
+};
+
 /// Checks the access of `bytes` (1 to 16) a lane. Returns false after a report.
 /// With `values`, lanes that store the same bytes do not race with each other.
 bool resolve(Warp &warp, const Inst &inst, uint32_t mask, AccessKind kind,
-             uint32_t bytes, Access &access, ValueReader values = nullptr);
+             uint32_t bytes, Access &access, StoreValues values = {});
 
 } // namespace ropewalk::emulator::ROPEWALK_EMULATOR_ISA
 

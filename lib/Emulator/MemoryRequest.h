@@ -27,7 +27,7 @@ struct Request {
   uint32_t mask;
   AccessKind kind;
   uint32_t bytes;
-  ValueReader values; ///< Null if they are not known.
+  StoreValues values;
   Addresses address;
   uint64_t low = 0, high = 0; ///< Least and greatest address.
   bool isContiguous = false;

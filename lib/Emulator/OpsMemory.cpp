@@ -94,8 +94,11 @@ void storedValue(Warp &warp, const Inst &inst, unsigned lane, std::byte *out) {
 template <class T> bool storeRows(Warp &warp, const Inst &inst, uint32_t mask) {
   Access access;
   unsigned count = inst.count;
+  const uint32_t *row = sizeof(T) == 4 && count == 1
+                            ? lanes<uint32_t>(warp, inst.list[0])
+                            : nullptr;
   if (!resolve(warp, inst, mask, AccessKind::Store, uint32_t(sizeof(T)) * count,
-               access, &storedValue))
+               access, {&storedValue, row}))
     return false;
   if (access.isContiguous && count == 1) {
     Vec<T> value = get<T>(warp, inst.list[0]);
@@ -115,7 +118,7 @@ bool storeWide(Warp &warp, const Inst &inst, uint32_t mask) {
   Access access;
   uint32_t size = inst.data >> MemoryBytesShift;
   if (!resolve(warp, inst, mask, AccessKind::Store, size * inst.count, access,
-               &storedValue))
+               {&storedValue, nullptr}))
     return false;
   for (unsigned part = 0; part < inst.count; ++part) {
     // A constant has a row of its own size.
@@ -146,7 +149,8 @@ bool loadQuads(Warp &warp, const Inst &inst, uint32_t mask) {
 
 bool storeQuads(Warp &warp, const Inst &inst, uint32_t mask) {
   Access access;
-  if (!resolve(warp, inst, mask, AccessKind::Store, 16, access, &storedValue))
+  if (!resolve(warp, inst, mask, AccessKind::Store, 16, access,
+               {&storedValue, nullptr}))
     return false;
   const std::byte *source = lanes<std::byte>(warp, inst.list[0]);
   forLanes(mask, [&](unsigned i) {

@@ -37,6 +37,12 @@ Standing ropewalk::emulator::standingOf(const Accessor &a, uint32_t plane,
                                         bool isWrite) {
   const Warp &warp = *a.actor.warp;
   bool knows = a.ordering.knows(warp, a.actor.lane, plane, lane, time);
+  // Two threads of a cluster may have met in another one.
+  const Cluster &cluster = warp.block->cluster;
+  if (!knows && warp.block->worker.order)
+    knows = warp.block->worker.order->knows(cluster.index, a.ordering, warp,
+                                            a.actor.lane, cluster.index, plane,
+                                            lane, time);
   // Only what the generic proxy has written needs a fence.
   if (!a.isAsyncProxy || !isWrite || a.ordering.partyOf(plane).isAsyncProxy())
     return knows ? Standing::Known : Standing::Unknown;
@@ -71,6 +77,16 @@ bool ropewalk::emulator::isMorallyStrong(const Accessor &a, uint32_t tag) {
          a.actor.warp->block->rank;
 }
 
+int64_t ropewalk::emulator::blockIndexOf(const Launch &launch, uint64_t cluster,
+                                         uint32_t rank) {
+  const Dim3 &size = launch.cluster, &grid = launch.grid;
+  uint64_t across = grid.x / size.x, down = grid.y / size.y;
+  uint64_t x = cluster % across * size.x + rank % size.x;
+  uint64_t y = cluster / across % down * size.y + rank / size.x % size.y;
+  uint64_t z = cluster / across / down * size.z + rank / size.x / size.y;
+  return int64_t((z * grid.y + y) * grid.x + x);
+}
+
 bool ropewalk::emulator::reportConflict(const Accessor &a, Space space,
                                         const Conflict &conflict) {
   Block &block = *a.actor.warp->block;
@@ -81,8 +97,9 @@ bool ropewalk::emulator::reportConflict(const Accessor &a, Space space,
   std::string other = "another access";
   Report::Party &reported = block.report.other;
   reported = Report::Party();
-  if (party.warp / warps < block.cluster.blocks.size())
-    reported.block = int64_t(block.cluster.blocks[party.warp / warps]->index);
+  uint64_t cluster =
+      conflict.cluster < 0 ? block.cluster.index : uint64_t(conflict.cluster);
+  reported.block = blockIndexOf(block.launch, cluster, party.warp / warps);
   reported.warp = int(party.warp % warps);
   if (party.ego != Ego::Matrix && std::has_single_bit(conflict.lanes))
     reported.lane = std::countr_zero(conflict.lanes);
@@ -111,6 +128,9 @@ bool ropewalk::emulator::reportConflict(const Accessor &a, Space space,
                : "overwrites bytes that " + other + " may still read";
   } else {
     text = "races with an access of warp " + std::to_string(reported.warp) +
+           (reported.block == int64_t(block.index)
+                ? std::string()
+                : " of block " + std::to_string(reported.block)) +
            ": it " + (a.isWrite ? "writes" : "reads") + " bytes that " + other +
            (conflict.otherWrote ? " writes" : " reads") +
            ", and nothing orders the two";

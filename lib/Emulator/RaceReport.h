@@ -20,6 +20,8 @@
 
 namespace ropewalk::emulator {
 
+struct Launch;
+
 /// An access of one lane, on its way through a shadow.
 struct Accessor {
   Actor actor;
@@ -53,6 +55,7 @@ struct Conflict {
   uint32_t tag = 0;
   uint32_t lanes = 0;
   uint64_t address = 0;
+  int64_t cluster = -1; ///< Linear index; -1 for the actor's own.
 };
 
 /// How the agents of a recorded access relate to what a lane knows.
@@ -66,6 +69,9 @@ Standing standingOf(const Accessor &a, uint32_t tag, uint32_t lanes, Time time,
 
 /// Whether both accesses are strong and their scopes include each other.
 bool isMorallyStrong(const Accessor &a, uint32_t tag);
+
+/// Linear index in the grid of the block with that rank in a cluster.
+int64_t blockIndexOf(const Launch &launch, uint64_t cluster, uint32_t rank);
 
 /// Sets the report of the actor's block. Returns false.
 bool reportConflict(const Accessor &a, Space space, const Conflict &conflict);

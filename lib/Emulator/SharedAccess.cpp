@@ -22,12 +22,12 @@ namespace {
 bool storesSame(const Request &r) {
   if (std::has_single_bit(r.mask))
     return true;
-  if (!r.values)
+  if (!r.values.read)
     return false;
   std::byte first[16], other[16];
-  r.values(r.warp, r.inst, std::countr_zero(r.mask), first);
+  r.values.read(r.warp, r.inst, std::countr_zero(r.mask), first);
   for (uint32_t rest = r.mask & (r.mask - 1); rest; rest &= rest - 1) {
-    r.values(r.warp, r.inst, std::countr_zero(rest), other);
+    r.values.read(r.warp, r.inst, std::countr_zero(rest), other);
     if (std::memcmp(first, other, r.bytes))
       return false;
   }
@@ -45,13 +45,13 @@ bool checkLane(const Request &r, Block &owner, unsigned lane,
   Accessor a(actor, r.warp.block->cluster.ordering, r.kind != AccessKind::Load);
   if (r.isStrong() && a.isWrite && hasFences(r))
     a.epoch = r.warp.block->cluster.sync.storeTime(r.warp, lane, a.epoch);
-  if (r.values) {
+  if (r.values.read) {
     for (; stored < lane; ++stored)
       if (r.mask >> stored & 1) {
-        r.values(r.warp, r.inst, stored, values);
+        r.values.read(r.warp, r.inst, stored, values);
         std::memcpy(owner.shared.data.data() + r.at(stored), values, r.bytes);
       }
-    r.values(r.warp, r.inst, lane, values);
+    r.values.read(r.warp, r.inst, lane, values);
     a.values = values;
   }
   Conflict conflict;

@@ -1,0 +1,161 @@
+//===- GlobalLoops.h - Checks of whole warps in global memory ---*- C++ -*-===//
+//
+// Part of Ropewalk, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The shadow of global memory (GlobalShadow.h) for many lanes at a time. As in
+// ShadowLoops.h: either nothing can conflict, and the access is recorded; or
+// nothing has changed and GlobalShadow::access has to decide.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ROPEWALK_LIB_EMULATOR_GLOBALLOOPS_H
+#define ROPEWALK_LIB_EMULATOR_GLOBALLOOPS_H
+
+#include "GlobalShadow.h"
+#include "ShadowLoops.h"
+
+namespace ropewalk::emulator::ROPEWALK_EMULATOR_ISA {
+
+/// A weak access of a warp on its way through the shadow of global memory.
+struct GlobalAccess {
+  GlobalShadow &shadow;
+  const View &view;
+  uint32_t tag;
+  uint32_t cluster; ///< Linear index + 1.
+  bool isWrite;
+};
+
+/// The bits of the lanes by cell: from a table, or the same for all cells.
+struct TableBits {
+  const uint32_t *bits;
+  ROPEWALK_INLINE uint32_t operator[](uint32_t i) const { return bits[i]; }
+};
+struct EqualBits {
+  uint32_t bits;
+  ROPEWALK_INLINE uint32_t operator[](uint32_t) const { return bits; }
+};
+
+/// Whether a record is known to the lanes in `own`: `anyOf` its lanes, or all
+/// of them.
+template <bool HasClusters>
+ROPEWALK_INLINE uint32_t isKnown(const GlobalAccess &a,
+                                 const GlobalShadow::Layer &layer,
+                                 uint32_t cell, uint32_t own, bool anyOf) {
+  uint32_t plane = layer.tag[cell] >> TagPlaneShift;
+  Time time = layer.time[cell];
+  uint32_t others = anyOf ? own & ~layer.lanes[cell] : layer.lanes[cell] & ~own;
+  uint32_t isOwn = uint32_t(plane == a.view.plane) &
+                   (uint32_t(others == 0) | uint32_t(time < a.view.leastOwn));
+  uint32_t known = uint32_t(time < a.view.least[plane]) | isOwn;
+  if (HasClusters)
+    return uint32_t(layer.cluster[cell] == 0) |
+           (uint32_t(layer.cluster[cell] == a.cluster) & known);
+  return known;
+}
+
+/// Whether all records of a layer are known.
+template <bool HasClusters, class Bits>
+ROPEWALK_INLINE bool areKnown(const GlobalAccess &a,
+                              const GlobalShadow::Layer &layer, uint32_t first,
+                              uint32_t count, Bits bits, bool anyOf) {
+  if (!layer.isUsed())
+    return true;
+  uint32_t bad = 0;
+  if (!HasClusters) {
+    const Time *time = layer.time.data() + first;
+    for (uint32_t i = 0; i < count; ++i)
+      bad |= uint32_t(time[i] >= a.view.floor);
+    if (!bad)
+      return true;
+    bad = 0;
+  }
+  for (uint32_t i = 0; i < count; ++i)
+    bad |= isKnown<HasClusters>(a, layer, first + i, bits[i], anyOf) ^ 1;
+  return !bad;
+}
+
+template <bool HasClusters, class Bits>
+ROPEWALK_INLINE void put(const GlobalAccess &a, GlobalShadow::Layer &layer,
+                         uint32_t first, uint32_t count, Bits bits,
+                         bool joins) {
+  Time *time = layer.time.data() + first;
+  uint32_t *lanes = layer.lanes.data() + first;
+  uint32_t *tag = layer.tag.data() + first;
+  const uint32_t plane = a.view.plane, epoch = a.view.epoch;
+  for (uint32_t i = 0; i < count; ++i) {
+    bool isSame = joins && time[i] == epoch && tag[i] >> TagPlaneShift == plane;
+    if (HasClusters)
+      isSame &= layer.cluster[first + i] == a.cluster;
+    lanes[i] = (isSame ? lanes[i] : 0) | bits[i];
+    time[i] = epoch;
+    tag[i] = a.tag;
+  }
+  if (HasClusters)
+    for (uint32_t i = 0; i < count; ++i)
+      layer.cluster[first + i] = a.cluster;
+}
+
+/// Reads find a place in one of two layers: where they have been before or
+/// where the record says nothing any more. With none the read is not kept.
+template <bool HasClusters, class Bits>
+ROPEWALK_INLINE bool putRead(const GlobalAccess &a, GlobalShadow::Page &page,
+                             uint32_t first, uint32_t count, Bits bits) {
+  for (GlobalShadow::LayerKind kind :
+       {GlobalShadow::Read, GlobalShadow::OtherRead}) {
+    GlobalShadow::Layer &layer = a.shadow.use(page, kind);
+    uint32_t free = 0;
+    for (uint32_t i = 0; i < count; ++i) {
+      uint32_t cell = first + i;
+      uint32_t mine = layer.tag[cell] >> TagPlaneShift == a.view.plane;
+      if (HasClusters)
+        mine &= uint32_t(layer.cluster[cell] == a.cluster);
+      free += mine | uint32_t(layer.lanes[cell] == 0) |
+              isKnown<HasClusters>(a, layer, cell, 0, false);
+    }
+    if (free == count) {
+      put<HasClusters>(a, layer, first, count, bits, true);
+      return true;
+    }
+    if (free)
+      return false;
+  }
+  return true;
+}
+
+/// Records `count` cells. `isSeveral`: more than one lane has the same cells.
+template <bool HasClusters, class Bits>
+ROPEWALK_INLINE bool recordGlobal(const GlobalAccess &a,
+                                  GlobalShadow::Page &page, uint32_t first,
+                                  uint32_t count, Bits bits, bool isSeveral) {
+  using S = GlobalShadow;
+  const S::Layer *layers = page.layers;
+  if (!a.isWrite)
+    return areKnown<HasClusters>(a, layers[S::Write], first, count, bits,
+                                 true) &&
+           areKnown<HasClusters>(a, layers[S::StrongWrite], first, count, bits,
+                                 false) &&
+           areKnown<HasClusters>(a, layers[S::OtherStrongWrite], first, count,
+                                 bits, false) &&
+           putRead<HasClusters>(a, page, first, count, bits);
+  // Lanes that write together do not know of each other's earlier accesses.
+  if (isSeveral) {
+    for (unsigned kind = 0; kind < S::LayerKinds; ++kind)
+      if (!areKnown<HasClusters>(a, layers[kind], first, count, EqualBits{0},
+                                 false))
+        return false;
+  } else {
+    for (unsigned kind = 0; kind < S::LayerKinds; ++kind)
+      if (!areKnown<HasClusters>(a, layers[kind], first, count, bits, false))
+        return false;
+  }
+  put<HasClusters>(a, a.shadow.use(page, S::Write), first, count, bits, false);
+  return true;
+}
+
+} // namespace ropewalk::emulator::ROPEWALK_EMULATOR_ISA
+
+#endif // ROPEWALK_LIB_EMULATOR_GLOBALLOOPS_H
