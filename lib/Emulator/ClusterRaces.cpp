@@ -170,6 +170,9 @@ uint32_t ClusterRaces::read(Page &page, uint64_t pageAddress, uint32_t first,
   };
   bool hasChanged = false;
   for (uint32_t i = 0; i < count; ++i) {
+    // What the cluster has written itself is no read.
+    if (page.writer.load() && isOwnWrite(i))
+      continue;
     Record mine = records[i];
     for (unsigned number = 0; number < 2; ++number) {
       Record *place = slotOf(number) + first + i;

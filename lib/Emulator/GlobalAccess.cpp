@@ -188,6 +188,16 @@ bool recordRun(ClusterRaces &races, ClusterRaces::Page &page, uint32_t first,
   const Record *writers = page.writer.load(std::memory_order_relaxed);
   if (writers && !areOwn(writers + first, count, cluster))
     return false;
+  if (writers && !values) {
+    // What the cluster has written itself is no read; parts are left to others.
+    uint64_t used = 0, unused = 0;
+    for (uint32_t i = 0; i < count; ++i) {
+      used |= writers[first + i];
+      unused |= uint64_t((~writers[first + i] & 15) != 0);
+    }
+    if (used)
+      return !unused;
+  }
   Record *target = nullptr;
   if (values) {
     for (const auto &readers : page.readers)
@@ -274,12 +284,11 @@ bool checkClusters(const Request &r, uint32_t mask, Buffer &buffer,
                 r.values.read ? words.values : nullptr);
     return true;
   }
-  Accessor a({&r.warp, &r.inst, unsigned(std::countr_zero(mask))},
-             block.cluster.ordering, false);
   uint32_t higher =
       races.read(page, start, first, count, words.records, [&](uint32_t word) {
         return block.worker.shadow->isOwnWrite(
-            a, buffer, words.address + word * 4 - buffer.base);
+            buffer, words.address + word * 4 - buffer.base,
+            uint32_t(words.records[word] & 15));
       });
   // A higher cluster has run already and initialized what this one reads.
   uint8_t stamp = block.launch.validStamp;

@@ -329,12 +329,17 @@ bool GlobalShadow::access(const Accessor &access, const Buffer &buffer,
   return true;
 }
 
-bool GlobalShadow::isOwnWrite(const Accessor &a, const Buffer &buffer,
-                              uint64_t offset) {
+bool GlobalShadow::isOwnWrite(const Buffer &buffer, uint64_t offset,
+                              uint32_t mask) {
   Page &page = this->page(buffer, offset);
-  Record record =
-      at(page, Write, uint32_t(offset & (PageBytes - 1)) >> page.shift);
-  return record.lanes && record.time >= a.ordering.start();
+  for (; mask; mask &= mask - 1) {
+    uint64_t byte = offset + uint32_t(std::countr_zero(mask));
+    Record record =
+        at(page, Write, uint32_t(byte & (PageBytes - 1)) >> page.shift);
+    if (!record.lanes || record.time < lastStart)
+      return false;
+  }
+  return true;
 }
 
 namespace {
@@ -369,10 +374,11 @@ void recordClusters(const Accessor &a, const Buffer &buffer, uint64_t offset,
     if (a.isWrite)
       races.write(page, pageAddress, first, count, records.data(), nullptr);
     else if (!ClusterRaces::isSettled(page, first, count, cluster))
-      races.read(
-          page, pageAddress, first, count, records.data(), [&](uint32_t i) {
-            return block.worker.shadow->isOwnWrite(a, buffer, start + i * 4);
-          });
+      races.read(page, pageAddress, first, count, records.data(),
+                 [&](uint32_t i) {
+                   return block.worker.shadow->isOwnWrite(
+                       buffer, start + i * 4, uint32_t(records[i] & 15));
+                 });
     offset = stop;
   }
 }

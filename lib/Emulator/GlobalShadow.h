@@ -94,8 +94,9 @@ public:
   /// False on a conflict.
   bool access(const Accessor &a, const Buffer &buffer, uint64_t offset,
               uint32_t bytes, Conflict &conflict);
-  /// Whether the lane's cluster has itself written the byte.
-  bool isOwnWrite(const Accessor &a, const Buffer &buffer, uint64_t offset);
+  /// Whether the present cluster has itself written all bytes in the mask of
+  /// the word at `offset`. For clusters that do not communicate.
+  bool isOwnWrite(const Buffer &buffer, uint64_t offset, uint32_t mask);
 
   GlobalOrder *const order;
 

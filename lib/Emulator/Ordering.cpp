@@ -328,7 +328,7 @@ void Ordering::release(Warp &w, uint32_t lanes, Past &past) {
     addOwn(warp, group, past);
   }
   Time time = tick(warp);
-  addLanes(w, lanes, time, past);
+  addLanes(warp.index, lanes, time, past);
 }
 
 uint32_t Ordering::capture(const Warp &w, uint32_t lanes, Past &past) const {
@@ -345,11 +345,11 @@ uint32_t Ordering::capture(const Warp &w, uint32_t lanes, Past &past) const {
 
 Time Ordering::advance(Warp &warp) { return checks ? tick(of(warp)) : 0; }
 
-void Ordering::addLanes(const Warp &w, uint32_t lanes, Time time,
+void Ordering::addLanes(uint32_t index, uint32_t lanes, Time time,
                         Past &past) const {
   if (!checks)
     return;
-  const WarpClock &warp = of(w);
+  const WarpClock &warp = warps[index];
   for (unsigned ego : egos) {
     uint32_t agent = agentOf(planeOf(warp.index, ego), 0);
     Time *known = past.known.data() + agent;

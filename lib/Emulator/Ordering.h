@@ -172,8 +172,8 @@ public:
   uint32_t capture(const Warp &warp, uint32_t lanes, Past &past) const;
   /// What the warp does from now on is later than the time returned.
   Time advance(Warp &warp);
-  /// Adds what the lanes themselves did before `time`.
-  void addLanes(const Warp &warp, uint32_t lanes, Time time, Past &past) const;
+  /// Adds what the lanes of the warp with that index did before `time`.
+  void addLanes(uint32_t warp, uint32_t lanes, Time time, Past &past) const;
   /// Of the agent in a Past.
   uint32_t agentOf(uint32_t plane, unsigned lane) const {
     return plane < threadPlanes ? plane * 32 + lane : threadPlanes * 31 + plane;

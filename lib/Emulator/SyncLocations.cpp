@@ -22,9 +22,10 @@ using namespace ropewalk::emulator;
 
 namespace {
 
-/// Sequences that a warp keeps for a later fence, and how far back a sequence
-/// is searched for an earlier one. Beyond, order is assumed, not races.
-constexpr size_t MaxPending = 256;
+/// Sequences that a warp keeps for later fences, fences that it keeps for later
+/// stores, and how far back a sequence is searched for an earlier one. Beyond,
+/// order is assumed, not races.
+constexpr size_t MaxPending = 64, MaxFences = 16;
 constexpr unsigned MaxSearch = 64;
 /// Locations whose acquired releases a warp remembers.
 constexpr size_t MaxSeen = 8;
@@ -253,6 +254,50 @@ void SyncLocations::acquire(Warp &warp, uint32_t lanes,
   state.seen.push_back({lanes, scope, key, sequence->id});
 }
 
+uint32_t SyncLocations::knowers(const Warp &warp, uint32_t lanes,
+                                uint32_t otherWarp, uint32_t others,
+                                Time time) {
+  // The planes of threads come first.
+  Ordering &ordering = cluster.ordering;
+  if (time < ordering.view(warp).least[otherWarp])
+    return lanes;
+  uint32_t result = 0;
+  for (uint32_t rest = lanes; rest; rest &= rest - 1) {
+    unsigned lane = unsigned(std::countr_zero(rest));
+    for (uint32_t more = others; more; more &= more - 1)
+      if (ordering.knows(warp, lane, otherWarp,
+                         unsigned(std::countr_zero(more)), time)) {
+        result |= uint32_t(1) << lane;
+        break;
+      }
+  }
+  return result;
+}
+
+void SyncLocations::addPending(Warp &warp, Pending entry) {
+  std::vector<Pending> &pending = stateOf(warp).pending;
+  for (Pending &old : pending)
+    if (old.location.rank == entry.location.rank &&
+        old.location.address == entry.location.address &&
+        old.time == entry.time &&
+        (old.sequence == entry.sequence ||
+         (!(old.lanes & ~entry.lanes) &&
+          continues(entry.sequence.get(), old.sequence.get())))) {
+      old.lanes |= entry.lanes;
+      old.sequence = std::move(entry.sequence);
+      return;
+    }
+  pending.push_back(std::move(entry));
+  if (pending.size() <= MaxPending)
+    return;
+  Pending oldest = std::move(pending.front());
+  pending.erase(pending.begin());
+  for (const auto &block : cluster.blocks)
+    for (Warp &other : block->warps)
+      acquire(other, ~uint32_t(0), oldest.location, oldest.sequence,
+              Scope::Device);
+}
+
 void SyncLocations::read(Warp &warp, uint32_t lanes, const Location &location,
                          Scope scope, bool acquires) {
   std::vector<Sequence> list;
@@ -263,27 +308,8 @@ void SyncLocations::read(Warp &warp, uint32_t lanes, const Location &location,
     if ((acquires && scope == Scope::Device) ||
         !cluster.launch.program->usesFences)
       continue;
-    std::vector<Pending> &pending = stateOf(warp).pending;
-    bool isNew = true;
-    for (Pending &entry : pending) {
-      if (entry.location.rank != location.rank ||
-          entry.location.address != location.address || !isNew)
-        continue;
-      bool isSame = entry.sequence == sequence;
-      if (isSame || (!(entry.lanes & ~lanes) &&
-                     continues(sequence.get(), entry.sequence.get()))) {
-        entry.lanes |= lanes;
-        entry.sequence = sequence;
-        isNew = false;
-      }
-    }
-    if (!isNew)
-      continue;
-    std::erase_if(pending, [](const Pending &entry) { return !entry.lanes; });
-    if (pending.size() < MaxPending)
-      pending.push_back({lanes, location, sequence});
-    else
-      acquire(warp, lanes, location, sequence, Scope::Device);
+    Time time = cluster.ordering.view(warp).epoch;
+    addPending(warp, {lanes, time, location, sequence});
   }
 }
 
@@ -309,16 +335,31 @@ Sequence SyncLocations::makeRelease(const Warp &warp, Scope scope, Past past,
   return release;
 }
 
+void SyncLocations::addKnown(Warp &warp, uint32_t lanes, uint32_t place,
+                             const Fence &fence, Past &past) {
+  uint32_t known = 0;
+  for (uint32_t rest = fence.lanes; rest; rest &= rest - 1)
+    if (knowers(warp, lanes, place, rest & -rest, fence.time))
+      known |= rest & -rest;
+  if (!known)
+    return;
+  raise(past.known, fence.past->known);
+  raise(past.fenced, fence.past->fenced);
+  cluster.ordering.addLanes(place, known, fence.time, past);
+}
+
 Sequence SyncLocations::publish(Warp &warp, unsigned lane, Scope scope,
                                 bool releases, Sequence previous) {
-  for (const Fence &fence : stateOf(warp).fences) {
-    if (!(fence.lanes >> lane & 1) || (releases && fence.scope <= scope))
-      continue;
-    Past past = *fence.past;
-    cluster.ordering.addLanes(warp, uint32_t(1) << lane, fence.time, past);
-    previous =
-        makeRelease(warp, fence.scope, std::move(past), std::move(previous));
-  }
+  // What fences have captured, by scope.
+  Past captured[4];
+  for (uint32_t place = 0; place < warps.size(); ++place)
+    for (const Fence &fence : warps[place].fences)
+      if (!releases || fence.scope > scope)
+        addKnown(warp, uint32_t(1) << lane, place, fence,
+                 captured[unsigned(fence.scope)]);
+  for (Scope level : {Scope::Block, Scope::Cluster, Scope::Device})
+    if (Past &past = captured[unsigned(level)]; !past.isEmpty())
+      previous = makeRelease(warp, level, std::move(past), std::move(previous));
   if (!releases)
     return previous;
   Past past;
@@ -336,7 +377,7 @@ void SyncLocations::modify(Warp &warp, unsigned lane, const Location &location,
                            bool reads) {
   if (reads)
     read(warp, uint32_t(1) << lane, location, scope, acquires);
-  if (!releases && !hasFences(warp))
+  if (!releases && !cluster.launch.program->usesFences)
     return;
   Sequence previous;
   {
@@ -351,30 +392,18 @@ void SyncLocations::modify(Warp &warp, unsigned lane, const Location &location,
 
 void SyncLocations::fence(Warp &warp, uint32_t lanes, Scope scope,
                           bool acquires, bool releases) {
-  WarpState &state = stateOf(warp);
-  for (size_t i = 0; acquires && i < state.pending.size(); ++i) {
-    uint32_t mine = state.pending[i].lanes & lanes;
-    if (!mine)
-      continue;
-    acquire(warp, mine, state.pending[i].location, state.pending[i].sequence,
-            scope);
-    if (scope == Scope::Device)
-      state.pending[i].lanes &= ~lanes;
-  }
-  std::erase_if(state.pending, [](const Pending &p) { return !p.lanes; });
-  for (Wait &wait : state.waits) {
-    if (!acquires || !(wait.lanes & lanes))
-      continue;
-    cluster.ordering.acquire(warp, wait.lanes & lanes, wait.past);
-    wait.lanes &= ~lanes;
-  }
-  std::erase_if(state.waits, [](const Wait &wait) { return !wait.lanes; });
+  stateOf(warp);
+  for (uint32_t place = 0; acquires && place < warps.size(); ++place)
+    for (const Pending &entry : warps[place].pending)
+      if (uint32_t mine = knowers(warp, lanes, place, entry.lanes, entry.time))
+        acquire(warp, mine, entry.location, entry.sequence, scope);
+  for (uint32_t place = 0; acquires && place < warps.size(); ++place)
+    for (const Wait &wait : warps[place].waits)
+      if (uint32_t mine = knowers(warp, lanes, place, wait.lanes, wait.time))
+        cluster.ordering.acquire(warp, mine, wait.past);
   if (!releases)
     return;
-  for (Fence &fence : state.fences)
-    if (fence.scope <= scope)
-      fence.lanes &= ~lanes;
-  std::erase_if(state.fences, [](const Fence &fence) { return !fence.lanes; });
+  std::vector<Fence> &fences = stateOf(warp).fences;
   Time time = cluster.ordering.advance(warp);
   for (uint32_t rest = lanes; rest;) {
     Fence fence;
@@ -383,31 +412,50 @@ void SyncLocations::fence(Warp &warp, uint32_t lanes, Scope scope,
     fence.past = std::make_shared<Past>();
     fence.lanes = cluster.ordering.capture(warp, rest, *fence.past);
     rest &= ~fence.lanes;
-    state.fences.push_back(std::move(fence));
+    fences.push_back(std::move(fence));
+  }
+  // Older fences stand for those that know only of them. Of very many, two
+  // become one that is as early as the first and knows as much as both.
+  while (fences.size() > MaxFences) {
+    Fence &first = fences[0], &second = fences[1];
+    second.lanes |= first.lanes;
+    second.scope = std::max(second.scope, first.scope);
+    second.time = first.time;
+    raise(second.past->known, first.past->known);
+    raise(second.past->fenced, first.past->fenced);
+    fences.erase(fences.begin());
   }
 }
 
 void SyncLocations::addFences(Warp &warp, uint32_t lanes, Past &past) {
-  for (const Fence &fence : stateOf(warp).fences) {
-    if (!(fence.lanes & lanes))
-      continue;
-    Past fenced = *fence.past;
-    cluster.ordering.addLanes(warp, fence.lanes & lanes, fence.time, fenced);
-    addPast(past, fenced);
-  }
+  for (uint32_t place = 0; place < warps.size(); ++place)
+    for (const Fence &fence : warps[place].fences)
+      addKnown(warp, lanes, place, fence, past);
 }
 
 void SyncLocations::noteWait(Warp &warp, uint32_t lanes, const Past &past) {
   if (!cluster.launch.program->usesFences || past.isEmpty())
     return;
   std::vector<Wait> &waits = stateOf(warp).waits;
+  Time time = cluster.ordering.view(warp).epoch;
   auto found = std::find_if(waits.begin(), waits.end(), [&](const Wait &wait) {
-    return wait.lanes == lanes;
+    return wait.lanes == lanes && wait.time == time;
   });
-  if (found != waits.end())
-    addPast(found->past, past);
-  else
-    waits.push_back({lanes, past});
+  if (found != waits.end()) {
+    raise(found->past.known, past.known);
+    raise(found->past.fenced, past.fenced);
+    return;
+  }
+  waits.push_back({lanes, time, past});
+  if (waits.size() <= MaxPending)
+    return;
+  // Two become one that is as early as the first.
+  Wait &first = waits[0], &second = waits[1];
+  second.lanes |= first.lanes;
+  second.time = first.time;
+  raise(second.past.known, first.past.known);
+  raise(second.past.fenced, first.past.fenced);
+  waits.erase(waits.begin());
 }
 
 bool SyncLocations::hasFences(const Warp &warp) const {

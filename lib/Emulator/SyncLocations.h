@@ -15,7 +15,14 @@
 //
 // A fence captures what its lanes know; a later strong store publishes that and
 // not what the lanes did in between. The store itself counts as done before the
-// fence, being a part of the pattern.
+// fence, being a part of the pattern. By the letter of the memory model the
+// parts of a pattern belong to one thread. Programs rely on more: all threads
+// of a block write and fence, meet at a barrier, and then one of them stores
+// the flag; or one reads it, and after the barrier all of them fence. As a
+// fence makes its thread's writes visible before anything that is ordered after
+// it, a strong store publishes what every fence has captured that its thread
+// knows of, and a fence acquires what every strong load has found that its
+// lanes know of.
 //
 // Within a cluster an acquire raises the clocks (Ordering.h). Between clusters
 // there are no common clocks: each cluster keeps a list of its acquisitions,
@@ -141,9 +148,10 @@ private:
     Time time = 0;
     std::shared_ptr<Past> past;
   };
-  /// Sequences that a lane has read and that a fence may acquire.
+  /// A sequence that lanes have read and that a fence may acquire.
   struct Pending {
     uint32_t lanes = 0;
+    Time time = 0;
     Location location;
     Sequence sequence;
   };
@@ -153,8 +161,10 @@ private:
     Scope scope = Scope::Block;
     uint64_t key = 0, id = 0;
   };
+  /// A barrier that lanes have seen by a relaxed wait.
   struct Wait {
     uint32_t lanes = 0;
+    Time time = 0;
     Past past;
   };
   struct Poll {
@@ -162,7 +172,7 @@ private:
     uint64_t state = 0;
   };
   struct WarpState {
-    std::vector<Fence> fences;
+    std::vector<Fence> fences; ///< Oldest first.
     std::vector<Pending> pending;
     std::vector<Seen> seen;
     std::vector<Wait> waits;
@@ -170,6 +180,15 @@ private:
   };
 
   WarpState &stateOf(const Warp &warp);
+  /// Those of `lanes` that know what one of `others` of another warp, or of
+  /// their own, did at `time`.
+  uint32_t knowers(const Warp &warp, uint32_t lanes, uint32_t otherWarp,
+                   uint32_t others, Time time);
+  void addPending(Warp &warp, Pending entry);
+  /// Adds what lanes of the fence captured of which one of `lanes` knows; the
+  /// fence is of the warp with the index `place`.
+  void addKnown(Warp &warp, uint32_t lanes, uint32_t place, const Fence &fence,
+                Past &past);
   GlobalOrder::Flags &flagsOf(const Location &location);
   static uint64_t keyOf(const Location &location, uint64_t word);
   /// The distinct sequences at the bytes of a location.
@@ -189,7 +208,7 @@ private:
   GlobalOrder *global = nullptr;
   GlobalOrder::Flags shared;
   uint64_t nextRelease = 1;
-  std::vector<WarpState> warps;
+  std::vector<WarpState> warps; ///< By index in the cluster.
 };
 
 } // namespace ropewalk::emulator
