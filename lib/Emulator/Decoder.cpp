@@ -6,15 +6,11 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Operand resolution and the pass over a function's instructions.
+// Modifiers and operands of one instruction.
 //
 //===----------------------------------------------------------------------===//
 
 #include "Decoder.h"
-#include "ControlFlow.h"
-#include "InstructionSet.h"
-#include "RegisterRows.h"
-#include "Wgmma.h"
 
 #include <bit>
 #include <cstring>
@@ -156,8 +152,9 @@ void InstDecoder::addExtra(Inst &inst, Ref ref) {
   ++inst.extraCount;
 }
 
-bool InstDecoder::vectorSource(unsigned index, ScalarType type, unsigned count,
-                               Inst &inst) {
+template <class Resolve>
+bool InstDecoder::vectorOperand(unsigned index, unsigned count, Inst &inst,
+                                Resolve resolve) {
   const OperandSyntax &vector = operand(index);
   bool isVector = vector.kind == OperandSyntax::Vector;
   if (isVector ? vector.parts.size() != count : count != 1)
@@ -165,34 +162,30 @@ bool InstDecoder::vectorSource(unsigned index, ScalarType type, unsigned count,
                               " registers");
   for (unsigned i = 0; i < count; ++i) {
     Ref ref;
-    if (!source(isVector ? vector.parts[i] : vector, type, ref))
+    if (!resolve(isVector ? vector.parts[i] : vector, ref))
       return false;
     addExtra(inst, ref);
   }
   return true;
+}
+
+bool InstDecoder::vectorSource(unsigned index, ScalarType type, unsigned count,
+                               Inst &inst) {
+  return vectorOperand(index, count, inst,
+                       [&](const OperandSyntax &part, Ref &ref) {
+                         return source(part, type, ref);
+                       });
 }
 
 bool InstDecoder::vectorDestination(unsigned index, ScalarType type,
                                     unsigned count, Inst &inst) {
-  const OperandSyntax &vector = operand(index);
-  bool isVector = vector.kind == OperandSyntax::Vector;
-  if (isVector ? vector.parts.size() != count : count != 1)
-    return failAt(vector, "expected a vector of " + std::to_string(count) +
-                              " registers");
-  for (unsigned i = 0; i < count; ++i) {
-    Ref ref;
-    if (!destination(isVector ? vector.parts[i] : vector, type, ref))
-      return false;
-    addExtra(inst, ref);
-  }
-  return true;
+  return vectorOperand(index, count, inst,
+                       [&](const OperandSyntax &part, Ref &ref) {
+                         return destination(part, type, ref);
+                       });
 }
 
 namespace {
-
-uint32_t rowBytes(const Register &reg) {
-  return std::max<uint32_t>(sizeOf(reg.type) * 32, 64);
-}
 
 bool isFloat(ScalarType type) {
   return type == ScalarType::F32 || type == ScalarType::F64 ||
@@ -477,6 +470,8 @@ bool InstDecoder::predicateSource(unsigned index, Ref &ref, bool &negated) {
 }
 
 bool InstDecoder::predicateDestination(const OperandSyntax &operand, Ref &ref) {
+  if (operand.pairIndex != -1)
+    return failAt(operand, "expected one predicate as destination, got two");
   if (operand.kind == OperandSyntax::Sink) {
     ref = {NoRow, 0};
     return true;
@@ -558,119 +553,4 @@ bool InstDecoder::address(unsigned index, Space space, Ref &ref,
   }
   bytes = 8;
   return source(baseOperand, ScalarType::B64, ref);
-}
-
-void FunctionDecoder::read(int32_t index) {
-  reads.back().push_back(uint32_t(index));
-}
-void FunctionDecoder::write(int32_t index) {
-  writes.back().push_back(uint32_t(index));
-}
-
-bool FunctionDecoder::layoutRegisters() {
-  rows.clear();
-  uint64_t offset = 0;
-  for (const Register &reg : function.registers) {
-    rows.push_back(uint32_t(offset));
-    offset += rowBytes(reg);
-  }
-  // A block of 32 warps then takes at most 2 GiB of the host.
-  if (offset > (1 << 26)) {
-    error = {"kernel '" + function.info.name + "' declares " +
-                 std::to_string(function.registers.size()) +
-                 " registers, more than the emulator has room for",
-             {1, 1}};
-    return false;
-  }
-  program.registerBytes = uint32_t(offset);
-  return true;
-}
-
-void FunctionDecoder::shareRows() {
-  std::vector<RowRequest> requests;
-  for (const Register &reg : function.registers)
-    requests.push_back({rowBytes(reg), sizeOf(reg.type), false});
-  // wgmma writes its registers when it completes, which may be long after the
-  // program has lost interest in them.
-  for (size_t id = 0; id < function.body.size(); ++id)
-    if (function.body[id].base == "wgmma")
-      for (const auto *list : {&reads[id], &writes[id]})
-        for (uint32_t index : *list)
-          requests[index].isPinned = true;
-  uint32_t bytes = 0;
-  rows = assignRows(program, reads, writes, requests, bytes);
-  program = Program();
-  program.registerBytes = bytes;
-}
-
-bool FunctionDecoder::decode(const InstructionSyntax &syntax, uint32_t id) {
-  Inst &inst = program.code.emplace_back();
-  inst.location = syntax.location;
-  inst.sourceFile = syntax.source.file;
-  inst.sourceLine = syntax.source.line;
-  inst.sourceColumn = syntax.source.column;
-  inst.id = id;
-  if (syntax.guard >= 0) {
-    inst.guard = rows[syntax.guard];
-    inst.guardFlip = syntax.guardNegated ? ~uint32_t(0) : 0;
-    read(syntax.guard);
-  }
-  program.opcodes.push_back(syntax.opcode());
-  auto entry = table.find(syntax.base);
-  if (entry == table.end()) {
-    const char *reason = refusalOf(syntax.base);
-    error = {"instruction '" + syntax.opcode() + "' is not supported" +
-                 (reason ? std::string(": ") + reason : ""),
-             syntax.location};
-    return false;
-  }
-  InstDecoder decoder(*this, syntax);
-  if (!entry->second(decoder, inst))
-    return false;
-  return true;
-}
-
-bool FunctionDecoder::decodeAll() {
-  constants.clear();
-  specials.clear();
-  reads.clear();
-  writes.clear();
-  targetCount = 0;
-  uint32_t alignment = std::max<uint32_t>(function.dynamicSharedAlignment, 16);
-  program.dynamicSharedOffset =
-      (function.info.staticSharedBytes + alignment - 1) / alignment * alignment;
-  program.constantMemory = module.constantBytes;
-  for (const InstructionSyntax &syntax : function.body) {
-    reads.emplace_back();
-    writes.emplace_back();
-    if (!decode(syntax, uint32_t(program.code.size())))
-      return false;
-  }
-  // Falling off the end returns.
-  InstructionSyntax last;
-  last.base = "ret";
-  if (!function.body.empty()) {
-    last.location = function.body.back().location;
-    last.source = function.body.back().source;
-  }
-  reads.emplace_back();
-  writes.emplace_back();
-  return decode(last, uint32_t(program.code.size()));
-}
-
-bool FunctionDecoder::run() {
-  // Once to learn what reads and writes which register, once with the rows that
-  // follow from it.
-  if (!layoutRegisters() || !decodeAll())
-    return false;
-  shareRows();
-  if (!decodeAll())
-    return false;
-  findReconvergence(program);
-  std::vector<std::string> names;
-  for (const Register &reg : function.registers)
-    names.push_back(reg.name);
-  findUninitialized(program, reads, writes, names);
-  findHeldRegisters(program, reads, writes, rows, names);
-  return true;
 }

@@ -98,6 +98,11 @@ public:
   const ModuleData &module() const;
 
 private:
+  /// The parts of a vector, each made a Ref by `resolve`, go to addExtra.
+  template <class Resolve>
+  bool vectorOperand(unsigned index, unsigned count, Inst &inst,
+                     Resolve resolve);
+
   /// The row of a special register that a block sets up at its start.
   Ref special(SpecialRegister value);
 

@@ -54,6 +54,11 @@ TEST(ParserTest, BadOperands) {
             "8:19: 'add.u32': register of 8 bytes for a .u32");
   EXPECT_EQ(errorOfBody("add.u32 %r1, %r2, %h1;"),
             "8:19: 'add.u32': register %h1 of type .b16 does not hold a .u32");
+  EXPECT_EQ(errorOfBody("setp.eq.u32 %p1|%p2, %r1, %r2;"), "accepted");
+  for (std::string pair : {"%p1|%p2", "%p1|_", "_|%p2"})
+    EXPECT_EQ(errorOfBody("vote.sync.any.pred " + pair + ", %p3, -1;"),
+              "8:20: 'vote.sync.any.pred': expected one predicate as "
+              "destination, got two");
   EXPECT_EQ(errorOfBody("add.u32 %r1, %r2, %r99;"),
             "8:19: 'add.u32': special register or undeclared register '%r99' "
             "is not supported");
