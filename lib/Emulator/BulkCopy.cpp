@@ -271,6 +271,26 @@ bool Block::checkExit(Warp &last) {
   return false;
 }
 
+bool ropewalk::emulator::findMulticast(Warp &warp, const Inst &inst,
+                                       unsigned lane, uint32_t mask,
+                                       std::vector<Block *> &blocks) {
+  const auto &all = warp.block->cluster.blocks;
+  if (mask == 0 || mask >> all.size())
+    return warp.block->fail(warp, inst, ReportKind::ClusterMisuse, int(lane),
+                            "has the block mask " + std::to_string(mask) +
+                                " in a cluster of " +
+                                std::to_string(all.size()) + " blocks");
+  for (; mask; mask &= mask - 1) {
+    Block &block = *all[size_t(std::countr_zero(mask))];
+    if (&block != warp.block && block.hasExited())
+      return warp.block->fail(warp, inst, ReportKind::ClusterMisuse, int(lane),
+                              "copies to block " + std::to_string(block.index) +
+                                  ", which has exited");
+    blocks.push_back(&block);
+  }
+  return true;
+}
+
 bool ropewalk::emulator::startBulkCopy(BulkCopy copy) {
   auto flight = std::make_shared<Flight>();
   flight->copy = std::move(copy);

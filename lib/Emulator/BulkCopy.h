@@ -71,6 +71,11 @@ struct BulkCopy {
 /// false after a report.
 bool startBulkCopy(BulkCopy copy);
 
+/// Appends the blocks of a multicast, a bit of `mask` each. False after a
+/// report.
+bool findMulticast(Warp &warp, const Inst &inst, unsigned lane, uint32_t mask,
+                   std::vector<Block *> &blocks);
+
 /// Checks that the actor's lane may name the mbarrier, for a copy that will
 /// signal it. False after a report.
 bool announceTransaction(const Actor &actor, Block &owner, uint64_t address);

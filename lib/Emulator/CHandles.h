@@ -41,6 +41,11 @@ std::string collectArguments(const void *const *arguments, const size_t *sizes,
                              size_t count,
                              std::vector<std::span<const std::byte>> &values);
 
+/// Checks what a launch and a mutation test have in common. Returns 0, or fails
+/// with 2.
+int checkCall(const RopewalkPtxDevice *device, const RopewalkPtxModule *module,
+              size_t entry, const uint32_t *grid, const uint32_t *block);
+
 inline Dim3 dimensions(const uint32_t *values) {
   return {values[0], values[1], values[2]};
 }

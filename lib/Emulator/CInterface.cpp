@@ -88,6 +88,23 @@ int ropewalk::emulator::missing(const char *argument, int code) {
               code);
 }
 
+int ropewalk::emulator::checkCall(const RopewalkPtxDevice *device,
+                                  const RopewalkPtxModule *module, size_t entry,
+                                  const uint32_t *grid, const uint32_t *block) {
+  if (!device || !module || !grid || !block)
+    return missing(!device   ? "device"
+                   : !module ? "module"
+                   : !grid   ? "grid"
+                             : "block",
+                   2);
+  size_t count = module->module->kernels().size();
+  if (entry >= count)
+    return fail("entry " + std::to_string(entry) + " of " +
+                    std::to_string(count) + " entries",
+                2);
+  return 0;
+}
+
 std::string ropewalk::emulator::collectArguments(
     const void *const *arguments, const size_t *sizes, size_t count,
     std::vector<std::span<const std::byte>> &values) {
@@ -180,21 +197,13 @@ int ropewalk_ptx_launch(RopewalkPtxDevice *device,
   if (!json)
     return missing("json", 2);
   *json = nullptr;
-  if (!device || !module || !grid || !block)
-    return missing(!device   ? "device"
-                   : !module ? "module"
-                   : !grid   ? "grid"
-                             : "block",
-                   2);
+  if (int code = checkCall(device, module, entry, grid, block))
+    return code;
   std::vector<std::span<const std::byte>> values;
   if (std::string reason = collectArguments(arguments, sizes, count, values);
       !reason.empty())
     return fail(reason, 2);
   const std::vector<Kernel> &kernels = module->module->kernels();
-  if (entry >= kernels.size())
-    return fail("entry " + std::to_string(entry) + " of " +
-                    std::to_string(kernels.size()) + " entries",
-                2);
   LaunchOptions launchOptions;
   if (options)
     if (std::string reason = parseOptions(options, launchOptions);

@@ -46,17 +46,9 @@ int ropewalk_ptx_mutate(RopewalkPtxDevice *device,
   if (!json)
     return missing("json", 2);
   *json = nullptr;
-  if (!device || !module || !grid || !block)
-    return missing(!device   ? "device"
-                   : !module ? "module"
-                   : !grid   ? "grid"
-                             : "block",
-                   2);
+  if (int code = checkCall(device, module, entry, grid, block))
+    return code;
   const std::vector<Kernel> &kernels = module->module->kernels();
-  if (entry >= kernels.size())
-    return fail("entry " + std::to_string(entry) + " of " +
-                    std::to_string(kernels.size()) + " entries",
-                2);
   MutationOptions mutation;
   std::vector<std::span<const std::byte>> values;
   std::string reason = collectArguments(arguments, sizes, count, values);

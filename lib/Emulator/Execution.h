@@ -18,12 +18,12 @@
 #define ROPEWALK_LIB_EMULATOR_EXECUTION_H
 
 #include "AsyncQueue.h"
+#include "ClusterRaces.h"
+#include "GlobalShadow.h"
 #include "Mbarrier.h"
 #include "Memory.h"
 #include "Ordering.h"
 #include "Program.h"
-#include "ClusterRaces.h"
-#include "GlobalShadow.h"
 #include "SharedMemory.h"
 #include "SyncLocations.h"
 

@@ -206,8 +206,8 @@ Report cancelled(const Launch &launch) {
 }
 
 /// Runs clusters [0, count) on several threads. Returns the report of the
-/// lowest cluster that failed. A cluster that conflicts with a lower one runs to
-/// its end; see ClusterRaces.h.
+/// lowest cluster that failed. A cluster that conflicts with a lower one runs
+/// to its end; see ClusterRaces.h.
 std::optional<Report> runParallel(const Launch &launch, uint64_t count,
                                   std::deque<Worker> &workers) {
   std::atomic<uint64_t> next{0}, failedAt{count};

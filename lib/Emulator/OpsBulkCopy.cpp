@@ -52,27 +52,6 @@ bool bulkPlace(Warp &warp, const Inst &inst, unsigned slot, unsigned lane,
           " address is not a multiple of " + std::to_string(BulkAlignment));
 }
 
-/// The blocks of a multicast.
-bool multicastBlocks(Warp &warp, const Inst &inst, unsigned lane,
-                     std::vector<Block *> &blocks) {
-  uint32_t mask = lanes<uint16_t>(warp, inst.op[4])[lane];
-  const auto &all = warp.block->cluster.blocks;
-  if (mask == 0 || mask >> all.size())
-    return warp.block->fail(warp, inst, ReportKind::ClusterMisuse, int(lane),
-                            "has the block mask " + std::to_string(mask) +
-                                " in a cluster of " +
-                                std::to_string(all.size()) + " blocks");
-  for (; mask; mask &= mask - 1)
-    blocks.push_back(all[size_t(std::countr_zero(mask))].get());
-  for (Block *block : blocks)
-    if (block != warp.block && block->hasExited())
-      return warp.block->fail(warp, inst, ReportKind::ClusterMisuse, int(lane),
-                              "copies to block " +
-                                  std::to_string(block->index) +
-                                  ", which has exited");
-  return true;
-}
-
 bool copyLane(Warp &warp, const Inst &inst, unsigned lane) {
   BulkCopy copy;
   copy.warp = &warp;
@@ -94,7 +73,8 @@ bool copyLane(Warp &warp, const Inst &inst, unsigned lane) {
   std::vector<Block *> blocks{destination.block};
   if (inst.data & IsMulticast) {
     blocks.clear();
-    if (!multicastBlocks(warp, inst, lane, blocks))
+    if (!findMulticast(warp, inst, lane,
+                       lanes<uint16_t>(warp, inst.op[4])[lane], blocks))
       return false;
   }
   if (isToShared) {

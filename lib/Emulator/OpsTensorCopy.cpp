@@ -97,27 +97,6 @@ bool readBox(const Actor &actor, Box &box) {
   return true;
 }
 
-/// The blocks of a multicast.
-bool multicastBlocks(Warp &warp, const Inst &inst, unsigned lane,
-                     std::vector<Block *> &blocks) {
-  uint32_t mask = lanes<uint16_t>(warp, inst.op[3])[lane];
-  const auto &all = warp.block->cluster.blocks;
-  if (mask == 0 || mask >> all.size())
-    return warp.block->fail(warp, inst, ReportKind::ClusterMisuse, int(lane),
-                            "has the block mask " + std::to_string(mask) +
-                                " in a cluster of " +
-                                std::to_string(all.size()) + " blocks");
-  for (; mask; mask &= mask - 1)
-    blocks.push_back(all[size_t(std::countr_zero(mask))].get());
-  for (Block *block : blocks)
-    if (block != warp.block && block->hasExited())
-      return warp.block->fail(warp, inst, ReportKind::ClusterMisuse, int(lane),
-                              "copies to block " +
-                                  std::to_string(block->index) +
-                                  ", which has exited");
-  return true;
-}
-
 /// Adds the pieces of a copy to or from the shared memory of `block`.
 void addPieces(BulkCopy &copy, const Box &box,
                const std::vector<TensorPiece> &pieces, Block *block,
@@ -147,7 +126,8 @@ bool findTargets(Warp &warp, const Inst &inst, unsigned lane,
   bool isMulticast = inst.data & IsMulticast;
   if (!isMulticast)
     blocks.push_back(shared.block);
-  else if (!multicastBlocks(warp, inst, lane, blocks))
+  else if (!findMulticast(warp, inst, lane,
+                          lanes<uint16_t>(warp, inst.op[3])[lane], blocks))
     return false;
   if (!isMulticast && barrier.block != shared.block)
     return warp.block->failAt(

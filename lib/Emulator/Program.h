@@ -155,7 +155,7 @@ struct Program {
   bool communicates = false;
   /// fence or membar; these or acquires, without which flags order nothing.
   bool usesFences = false, synchronizes = false;
-  uint32_t egos = 1; ///< Bits of Ego that the code makes use of.
+  uint32_t egos = 1;                ///< Bits of Ego that the code makes use of.
   std::vector<std::string> opcodes; ///< By instruction, for reports.
   std::vector<Ref> operands;        ///< Behind Inst::extra.
   bool usesWarpgroups = false;      ///< wgmma or setmaxnreg.

@@ -274,6 +274,21 @@ def _run_interruptibly(function: Callable[[], Any], cancel: Callable[[], None]) 
     return result
 
 
+def _checked_call(
+    ptx_text: Any, entry: Any, chip: Any, grid: Any, block: Any, cluster: Any, shared: Any
+) -> tuple[bytes, list[Any], int]:
+    """The text, the extents of grid, block and cluster for C, and the bytes of shared memory."""
+    text = ptx_text.encode() if isinstance(ptx_text, str) else ptx_text
+    if not isinstance(text, bytes):
+        raise TypeError(f"ptx_text: expected a text, got {type(ptx_text).__name__}")
+    for name, value in (("entry", entry), ("chip", chip)):
+        if value is not None and not isinstance(value, str):
+            raise TypeError(f"{name}: expected a name or None, got {value!r}")
+    extents = [_extents(grid, "grid"), _extents(block, "block")]
+    extents.append(None if cluster is None else _extents(cluster, "cluster"))
+    return text, extents, _count(shared, "shared")
+
+
 def emulate(
     ptx_text: str | bytes,
     entry: str | None,
@@ -319,16 +334,7 @@ def emulate(
     ValueError for PTX that cannot be run ("line:column: reason") and other bad values,
     TypeError, and RopewalkError if the library is missing. An interrupt ends the launch.
     """
-    text = ptx_text.encode() if isinstance(ptx_text, str) else ptx_text
-    if not isinstance(text, bytes):
-        raise TypeError(f"ptx_text: expected a text, got {type(ptx_text).__name__}")
-    if entry is not None and not isinstance(entry, str):
-        raise TypeError(f"entry: expected a name or None, got {entry!r}")
-    if chip is not None and not isinstance(chip, str):
-        raise TypeError(f"chip: expected a name or None, got {chip!r}")
-    extents = [_extents(grid, "grid"), _extents(block, "block")]
-    extents.append(None if cluster is None else _extents(cluster, "cluster"))
-    shared = _count(shared, "shared")
+    text, extents, shared = _checked_call(ptx_text, entry, chip, grid, block, cluster, shared)
     options: dict[str, Any] = {
         "threads": _count(threads, "threads"),
         "schedule_seed": _count(schedule_seed, "schedule_seed"),

@@ -11,7 +11,7 @@ from typing import Any
 
 from . import _emulator
 from ._buffers import Buffers, as_buffer
-from ._emulate import EmulationError, _Arguments, _choose, _count, _extents, _load, _run_interruptibly
+from ._emulate import EmulationError, _Arguments, _checked_call, _choose, _count, _load, _run_interruptibly
 
 # Types of RopewalkPtxFloats by dtype.
 _FLOATS = {"float16": 0, "float32": 2, "float64": 3}
@@ -108,15 +108,7 @@ def mutate(
     Raises EmulationError if the kernel itself is at fault, ValueError if its results depend
     on the schedule, and what `emulate` raises.
     """
-    text = ptx_text.encode() if isinstance(ptx_text, str) else ptx_text
-    if not isinstance(text, bytes):
-        raise TypeError(f"ptx_text: expected a text, got {type(ptx_text).__name__}")
-    for name, value in (("entry", entry), ("chip", chip)):
-        if value is not None and not isinstance(value, str):
-            raise TypeError(f"{name}: expected a name or None, got {value!r}")
-    extents = [_extents(grid, "grid"), _extents(block, "block")]
-    extents.append(None if cluster is None else _extents(cluster, "cluster"))
-    shared = _count(shared, "shared")
+    text, extents, shared = _checked_call(ptx_text, entry, chip, grid, block, cluster, shared)
     if not 1 <= _count(seeds, "seeds") < 1 << 32:
         raise ValueError(f"seeds: expected an integer of at least 1, got {seeds!r}")
     try:

@@ -123,9 +123,10 @@ typedef struct RopewalkPtxFloats {
     ropewalk_ptx_launch, except that the budget and the seed of the options
     are not looked at, and
       `seeds`      schedules of each run, at least 1
-      `tolerance`  elements of the `float_count` buffers `floats` may differ from
-                   the kernel's own result by tolerance * max(1, |expected|);
-                   everything else has to be the same
+      `tolerance`  elements of the `float_count` buffers `floats` may differ
+                   from the kernel's own result by
+                   tolerance * max(1, |expected|); everything else has to be
+                   the same
     Returns 0 and a JSON object with
         "mutants": array of objects with "line" and "column" of the instruction,
                    "text" (the instruction), "mutation" (what became of it),
@@ -134,9 +135,9 @@ typedef struct RopewalkPtxFloats {
                    report, or null), "seed" (the schedule that showed it, or
                    null) and "detail" (in words, or "")
         "summary": how many there are of each outcome
-    Returns 1 and a report as ropewalk_ptx_launch does if the kernel itself is at
-    fault, and 2 if the call is wrong or the kernel's own results depend on the
-    schedule; *json is null then. */
+    Returns 1 and a report as ropewalk_ptx_launch does if the kernel itself is
+    at fault, and 2 if the call is wrong or the kernel's own results depend on
+    the schedule; *json is null then. */
 int ropewalk_ptx_mutate(RopewalkPtxDevice *device,
                         const RopewalkPtxModule *module, size_t entry,
                         const uint32_t grid[3], const uint32_t block[3],
