@@ -303,6 +303,12 @@ TEST_F(ConvertTest, Modifiers) {
 TEST_F(ConvertTest, Tensor32) {
   const Format tensor{8, 10};
   auto values = floatValues(floats[2]);
+  // Ties between even and odd neighbours, of both signs, and next to them.
+  for (uint64_t sign : {0u, 0x80000000u})
+    for (uint64_t tie : {0x3f801000u, 0x3f803000u, 0x00001000u, 0x00003000u})
+      for (uint64_t near : {tie - 1, tie, tie + 1})
+        values.push_back(sign | near);
+  ASSERT_LE(values.size(), 1024u);
   const struct {
     const char *name;
     Mode mode;

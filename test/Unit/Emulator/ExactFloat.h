@@ -55,6 +55,8 @@ inline Value decode(uint64_t bits, Format format) {
 
 /// The exponents must lie close enough for 128 bits.
 inline Value add(Value a, Value b) {
+  if (a.digits == 0 || b.digits == 0)
+    return a.digits ? a : b;
   if (a.exponent < b.exponent)
     std::swap(a, b);
   return {(a.digits << (a.exponent - b.exponent)) + b.digits, b.exponent};

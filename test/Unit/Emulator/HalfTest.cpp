@@ -169,6 +169,18 @@ TEST_F(HalfTest, MinMax) {
   }
 }
 
+// Guards sums whose last digit, beyond those of f32, decides a tie: rounded to
+// f32 first, each would be the tie itself and go to the other side.
+TEST_F(HalfTest, TiesThatSingleWouldMake) {
+  check("fma.rn.f16 %h0, %h1, %h2, %h3;", 'h',
+        {// 1 + 2^-10 + 2^-11 (1 - 2^-20) lies below the tie.
+         {0x1001, 0x3bfe, 0x3c01, 0x3c01},
+         {0x9001, 0x3bfe, 0xbc01, 0xbc01},
+         // 1 + 2^-11 (1 + 2^-18) lies above it.
+         {0x2784, 0x2442, 0x3c00, 0x3c01},
+         {0x2784, 0xa442, 0xbc00, 0xbc01}});
+}
+
 // Guards the ends of bf16's range, which are those of f32; the results are
 // those of rational arithmetic.
 TEST_F(HalfTest, EndsOfTheRange) {
