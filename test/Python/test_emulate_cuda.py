@@ -385,3 +385,11 @@ def test_early_read(rw, arch):
     with fault(rw, "async-hazard", source="mma.cu:"):
         rw.emulate(cuda_ptx("mma", arch, "PLANT_EARLY_READ"), "mma_half", 1, 128,
                    [a, b, np.zeros((64, 64), np.float32), I32(64), I32(64), I32(128)])
+
+
+def test_missing_fence(rw, arch):
+    """A flag that is set without a fence says nothing of what was written before."""
+    cells = np.ones(128, np.float32)
+    with fault(rw, "global-race", source="grid_sync.cu:"):
+        rw.emulate(cuda_ptx("grid_sync", arch, "PLANT_NO_FENCE"), "diffuse_by_hand", 2, 64,
+                   [cells, np.zeros_like(cells), np.zeros(1, np.uint32), I32(128), I32(2)])
