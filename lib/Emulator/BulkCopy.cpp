@@ -188,6 +188,128 @@ void enter(const BulkCopy::Place &place, const Flight &flight, bool reads) {
       {&flight, flight.thread, reads, flight.operation < 0});
 }
 
+/// One side of a copy: finds the host addresses of the pieces, after checks of
+/// the memory that they make up together. A box of a tensor has hundreds of
+/// pieces, and far fewer ranges.
+class Side {
+public:
+  Side(Flight &flight, const Actor &actor, bool isSource)
+      : flight(flight), actor(actor), isSource(isSource),
+        pieces(flight.copy.pieces),
+        hosts(isSource ? flight.sources : flight.destinations) {}
+
+  /// False after a report.
+  bool check();
+
+private:
+  bool isThere(size_t i) const { return !isSource || !pieces[i].isFill; }
+  const BulkCopy::Place &place(size_t i) const {
+    return isSource ? pieces[i].source : pieces[i].destination;
+  }
+  /// Checks the pieces from `first` on that follow each other in global memory.
+  bool checkGlobal(size_t first, size_t &next);
+  /// Checks the pieces from `first` on in the shared memory of one block.
+  bool checkShared(size_t first, size_t &next);
+  bool checkChunks(Block &block, const std::vector<uint64_t> &chunks,
+                   uint64_t base);
+
+  Flight &flight;
+  const Actor &actor;
+  bool isSource;
+  const std::vector<BulkCopy::Piece> &pieces;
+  std::vector<std::byte *> &hosts;
+};
+
+bool Side::check() {
+  hosts.assign(pieces.size(), nullptr);
+  for (size_t i = 0; i < pieces.size();) {
+    if (!isThere(i))
+      ++i;
+    else if (!(place(i).block ? checkShared(i, i) : checkGlobal(i, i)))
+      return false;
+  }
+  return true;
+}
+
+bool Side::checkGlobal(size_t first, size_t &next) {
+  uint64_t begin = place(first).address, bytes = pieces[first].bytes;
+  size_t end = first + 1;
+  // Fills take no place in a source.
+  for (; end < pieces.size(); ++end) {
+    if (!isThere(end))
+      continue;
+    if (place(end).block || place(end).address != begin + bytes ||
+        bytes + pieces[end].bytes > UINT32_MAX)
+      break;
+    bytes += pieces[end].bytes;
+  }
+  std::byte *host = access(actor, place(first), uint32_t(bytes), !isSource);
+  if (!host)
+    return false;
+  for (size_t i = first; i < end; ++i)
+    if (isThere(i))
+      hosts[i] = host + (place(i).address - begin);
+  next = end;
+  return true;
+}
+
+constexpr uint64_t Chunk = 16;
+
+bool Side::checkShared(size_t first, size_t &next) {
+  Block &block = *place(first).block;
+  uint64_t low = ~uint64_t(0), high = 0;
+  size_t end = first;
+  for (; end < pieces.size(); ++end) {
+    if (!isThere(end))
+      continue;
+    if (place(end).block != &block)
+      break;
+    low = std::min(low, place(end).address);
+    high = std::max(high, place(end).address + pieces[end].bytes);
+  }
+  next = end;
+  low -= low % Chunk;
+  // One piece, or a wild address.
+  bool isSimple = end == first + 1 || high - low > (uint64_t(1) << 20);
+  std::vector<uint64_t> chunks(isSimple ? 0 : (high - low) / Chunk / 64 + 1);
+  for (size_t i = first; i < end; ++i) {
+    if (!isThere(i))
+      continue;
+    uint64_t begin = place(i).address, bytes = pieces[i].bytes;
+    if (isSimple || begin % Chunk || bytes % Chunk) {
+      if (!access(actor, place(i), uint32_t(bytes), !isSource))
+        return false;
+    } else {
+      for (uint64_t bit = (begin - low) / Chunk, last = bit + bytes / Chunk;
+           bit < last; ++bit)
+        chunks[bit / 64] |= uint64_t(1) << bit % 64;
+    }
+    hosts[i] = block.shared.data.data() + begin;
+  }
+  enter(place(first), flight, isSource);
+  return checkChunks(block, chunks, low);
+}
+
+bool Side::checkChunks(Block &block, const std::vector<uint64_t> &chunks,
+                       uint64_t base) {
+  uint64_t count = chunks.size() * 64;
+  auto isSet = [&](uint64_t bit) { return chunks[bit / 64] >> bit % 64 & 1; };
+  for (uint64_t bit = 0; bit < count;) {
+    if (!isSet(bit)) {
+      ++bit;
+      continue;
+    }
+    uint64_t end = bit + 1;
+    while (end < count && isSet(end))
+      ++end;
+    if (!access(actor, {&block, base + bit * Chunk},
+                uint32_t((end - bit) * Chunk), !isSource))
+      return false;
+    bit = end;
+  }
+  return true;
+}
+
 } // namespace
 
 void ropewalk::emulator::reduceBytes(Reduction reduction, ScalarType type,
@@ -308,22 +430,11 @@ bool ropewalk::emulator::startBulkCopy(BulkCopy copy) {
   reader.ego = Ego::BulkRead;
   writer.ego = Ego::Bulk;
   writer.isAtomic = c.reduction != Reduction::None;
-  for (const BulkCopy::Piece &piece : c.pieces) {
-    std::byte *source = nullptr;
-    if (!piece.isFill &&
-        !(source = access(reader, piece.source, piece.bytes, false)))
-      return false;
-    std::byte *destination =
-        access(writer, piece.destination, piece.bytes, true);
-    if (!destination)
-      return false;
-    flight->sources.push_back(source);
-    flight->destinations.push_back(destination);
-    if (!piece.isFill)
-      enter(piece.source, *flight, true);
-    enter(piece.destination, *flight, false);
+  if (!Side(*flight, reader, true).check() ||
+      !Side(*flight, writer, false).check())
+    return false;
+  for (const BulkCopy::Piece &piece : c.pieces)
     c.warp->block->worker.counters.bulkBytes += piece.bytes;
-  }
   ++c.warp->block->worker.counters.bulkCopies;
   AsyncQueue::Ticket ticket = cluster.async.add(
       [flight] { return flight->complete(); }, [flight] { flight->read(); });
