@@ -236,7 +236,7 @@ TEST_F(BulkCopyTest, StoresFromSharedMemory) {
       "st.shared.u32");
 }
 
-TEST_F(BulkCopyTest, AReadWaitDoesNotShowTheResult) {
+TEST_F(BulkCopyTest, AFullWaitShowsTheResult) {
   std::string body = std::string(storeBody) +
                      "@%p1 ld.global.u32 %r30, [%d2+4];\n"
                      "@%p1 st.global.u32 [%d1], %r30;\n";
@@ -290,6 +290,50 @@ TEST_F(BulkCopyTest, CopiesWithHintsAndPrefetches) {
     for (uint32_t i = 0; i < 16; ++i)
       ASSERT_EQ(got[i], 1000 + (i + 4) % 16);
   });
+}
+
+TEST_F(BulkCopyTest, AReadWaitTakesTheSourceAsItWas) {
+  // The thread overwrites the source in the same turn, long before the copy
+  // completes by itself.
+  std::string body = R"(
+    mov.u32 %r20, 7;
+    st.shared.v4.u32 [%r1], {%r20, %r20, %r20, %r20};
+    fence.proxy.async.shared::cta;
+    cp.async.bulk.global.shared::cta.bulk_group [%d2], [%r1], 16;
+    cp.async.bulk.commit_group;
+    cp.async.bulk.wait_group.read 0;
+    st.shared.u32 [%r1], 8;
+    cp.async.bulk.wait_group 0;
+  )";
+  uint64_t input = upload(numbers(1)), output = upload(numbers(4));
+  expectClean(text(body), {1}, {1}, arguments(input, output),
+              [&] { EXPECT_EQ(download<uint32_t>(output, 1)[0], 7u); });
+}
+
+TEST_F(BulkCopyTest, CopiesCompleteWhileTheProgramIsBusy) {
+  // Nobody is ever idle: each round of the loop writes to memory. So it is time
+  // that completes the copy, and not that everybody waits for it.
+  std::string body = R"(
+    mbarrier.init.shared::cta.b64 [%r2], 1;
+    mbarrier.arrive.expect_tx.shared::cta.b64 _, [%r2], 16;
+    cp.async.bulk.shared::cta.global.mbarrier::complete_tx::bytes [%r1], [%d1], 16, [%r2];
+    mov.u32 %r20, 0;
+  LOOP:
+    add.u32 %r20, %r20, 1;
+    st.shared.u32 [%r1+64], %r20;
+    mbarrier.test_wait.parity.shared::cta.b64 %p1, [%r2], 0;
+    @%p1 bra DONE;
+    setp.lt.u32 %p2, %r20, 1000;
+    @%p2 bra LOOP;
+  WAIT: // so that nothing is under way at the end
+    mbarrier.try_wait.parity.shared::cta.b64 %p1, [%r2], 0;
+    @!%p1 bra WAIT;
+  DONE:
+    st.global.u32 [%d2], %r20;
+  )";
+  uint64_t input = upload(numbers(4)), output = upload(numbers(1));
+  expectClean(text(body), {1}, {1}, arguments(input, output),
+              [&] { EXPECT_LT(download<uint32_t>(output, 1)[0], 1000u); });
 }
 
 TEST_F(BulkCopyTest, GroupsAreCountedByThread) {
