@@ -27,6 +27,8 @@ namespace {
 /// order is assumed, not races.
 constexpr size_t MaxPending = 64, MaxFences = 16;
 constexpr unsigned MaxSearch = 64;
+/// Releases that a counter keeps whose modifications acquire the earlier ones.
+constexpr uint32_t MaxLength = 256;
 /// Locations whose acquired releases a warp remembers.
 constexpr size_t MaxSeen = 8;
 
@@ -79,7 +81,7 @@ void GlobalOrder::collect(uint64_t cluster, F isKnown, Knowledge &knowledge) {
     marks[i] = true;
     for (const Release *release = acquisition.sequence.get();
          release && release->id > acquisition.until;
-         release = release->previous.get()) {
+         release = release->next()) {
       if (release->scope != Scope::Device || release->cluster == from ||
           !releases.insert(release->id).second)
         continue;
@@ -232,14 +234,17 @@ void SyncLocations::acquire(Warp &warp, uint32_t lanes,
       seen = &entry;
   uint64_t until = seen ? seen->id : 0;
   bool crosses = false;
-  for (const Release *release = sequence.get(); release && release->id > until;
-       release = release->previous.get()) {
-    if (!reaches(*release, warp, scope))
+  const Release *release = sequence.get();
+  while (release && release->id > until) {
+    if (!reaches(*release, warp, scope) && !release->isCut) {
+      release = release->previous.get();
       continue;
+    }
     if (release->cluster == index)
       cluster.ordering.acquire(warp, lanes, release->past);
     else
       crosses = true;
+    release = release->next();
   }
   if (crosses && global) {
     const View &view = cluster.ordering.view(warp);
@@ -314,7 +319,7 @@ void SyncLocations::read(Warp &warp, uint32_t lanes, const Location &location,
 }
 
 Sequence SyncLocations::makeRelease(const Warp &warp, Scope scope, Past past,
-                                    Sequence previous) {
+                                    Sequence previous, bool acquired) {
   uint64_t &counter = global ? global->nextRelease : nextRelease;
   if (previous && previous.use_count() == 1 && previous->cluster == index &&
       previous->block == warp.block->rank && previous->scope == scope) {
@@ -323,6 +328,7 @@ Sequence SyncLocations::makeRelease(const Warp &warp, Scope scope, Past past,
     raise(last.past.known, past.known);
     raise(last.past.fenced, past.fenced);
     last.id = counter++;
+    last.isCumulative |= acquired && last.isDeviceWide;
     return previous;
   }
   auto release = std::make_shared<Release>();
@@ -330,7 +336,16 @@ Sequence SyncLocations::makeRelease(const Warp &warp, Scope scope, Past past,
   release->cluster = index;
   release->block = warp.block->rank;
   release->scope = scope;
+  release->isDeviceWide =
+      scope == Scope::Device && (!previous || previous->isDeviceWide);
+  release->isCumulative = acquired && release->isDeviceWide;
   release->past = std::move(past);
+  if (previous && previous->length == MaxLength && release->isCumulative) {
+    release->isCut = true;
+    return release;
+  }
+  release->length =
+      previous ? std::min(previous->length, MaxLength - 1) + 1 : 1;
   release->previous = std::move(previous);
   return release;
 }
@@ -349,7 +364,8 @@ void SyncLocations::addKnown(Warp &warp, uint32_t lanes, uint32_t place,
 }
 
 Sequence SyncLocations::publish(Warp &warp, unsigned lane, Scope scope,
-                                bool releases, Sequence previous) {
+                                bool releases, Sequence previous,
+                                bool acquired) {
   // What fences have captured, by scope.
   Past captured[4];
   for (uint32_t place = 0; place < warps.size(); ++place)
@@ -364,7 +380,8 @@ Sequence SyncLocations::publish(Warp &warp, unsigned lane, Scope scope,
     return previous;
   Past past;
   cluster.ordering.release(warp, uint32_t(1) << lane, past);
-  return makeRelease(warp, scope, std::move(past), std::move(previous));
+  return makeRelease(warp, scope, std::move(past), std::move(previous),
+                     acquired);
 }
 
 void SyncLocations::write(Warp &warp, unsigned lane, const Location &location,
@@ -387,7 +404,8 @@ void SyncLocations::modify(Warp &warp, unsigned lane, const Location &location,
       previous = list.front();
   }
   put(location, nullptr);
-  put(location, publish(warp, lane, scope, releases, std::move(previous)));
+  put(location, publish(warp, lane, scope, releases, std::move(previous),
+                        reads && acquires && scope == Scope::Device));
 }
 
 void SyncLocations::fence(Warp &warp, uint32_t lanes, Scope scope,

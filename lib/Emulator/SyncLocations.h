@@ -50,9 +50,22 @@ struct Release {
   uint64_t cluster = 0;
   uint32_t block = 0; ///< Rank.
   Scope scope = Scope::Block;
+  /// This and all earlier ones of the sequence are of device scope.
+  bool isDeviceWide = false;
+  /// Its thread had acquired the whole sequence, so that who acquires this
+  /// release need not go on to the earlier ones: a counter that many threads
+  /// modify would else cost each of them the work of all before.
+  bool isCumulative = false;
+  /// Earlier releases have been forgotten.
+  bool isCut = false;
+  uint32_t length = 1; ///< Of the sequence, about.
   Past past;
   std::shared_ptr<const Release> previous; ///< Of the release sequence.
 
+  /// The one before, unless this one stands for it.
+  const Release *next() const {
+    return isCumulative ? nullptr : previous.get();
+  }
   ~Release();
 };
 using Sequence = std::shared_ptr<const Release>;
@@ -198,10 +211,11 @@ private:
   bool reaches(const Release &release, const Warp &warp, Scope scope) const;
   void acquire(Warp &warp, uint32_t lanes, const Location &location,
                const Sequence &sequence, Scope scope);
+  /// `acquired`: the lane has acquired all of `previous` at device scope.
   Sequence publish(Warp &warp, unsigned lane, Scope scope, bool releases,
-                   Sequence previous);
+                   Sequence previous, bool acquired = false);
   Sequence makeRelease(const Warp &warp, Scope scope, Past past,
-                       Sequence previous);
+                       Sequence previous, bool acquired = false);
 
   Cluster &cluster;
   uint64_t index = 0;
