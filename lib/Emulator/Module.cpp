@@ -105,8 +105,11 @@ bool ropewalk::emulator::targetRunsOn(std::string_view target,
   Chip wanted, present;
   std::string pair =
       "'" + std::string(target) + "' on '" + std::string(chip) + "'";
-  if (!parseChip(target, wanted) || !parseChip(chip, present)) {
-    reason = "cannot run " + pair + ": expected names like sm_80 or sm_90a";
+  bool isChip = parseChip(chip, present);
+  if (!isChip || !parseChip(target, wanted)) {
+    reason = std::string(isChip ? "target" : "chip") +
+             ": expected a name like sm_80 or sm_90a, got '" +
+             std::string(isChip ? target : chip) + "'";
     return false;
   }
   if (wanted.suffix == 'a' &&

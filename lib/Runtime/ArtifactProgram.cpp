@@ -49,7 +49,7 @@ bool ropewalk::runtime::isCompatible(std::string_view target,
   if (!wanted || !present)
     return false;
   if (wanted->second == 'a')
-    return wanted->first == present->first;
+    return *wanted == *present;
   if (wanted->second == 'f' && wanted->first / 10 != present->first / 10)
     return false;
   return present->first >= wanted->first;

@@ -25,12 +25,17 @@ def host(*arguments: object) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, HOST, *map(str, arguments)], capture_output=True, text=True)
 
 
+def compile_extended(chip: str, out: Path) -> None:
+    """The demo model with SelfExtend as an artifact for the chip."""
+    subprocess.run([BUILD / "bin" / "ropewalk", "compile", MODEL, "--target", chip, "--method", "self_extend",
+                    "--group", "8", "--window", "64", "-o", out], check=True)
+
+
 @pytest.fixture(scope="module")
 def artifact(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """An sm_80 artifact of the demo model, and the logits of the CPU for it."""
     folder = tmp_path_factory.mktemp("artifact")
-    subprocess.run([BUILD / "bin" / "ropewalk", "compile", MODEL, "--target", "sm_80", "--method", "self_extend",
-                    "--group", "8", "--window", "64", "-o", folder / "out"], check=True)
+    compile_extended("sm_80", folder / "out")
     expected = folder / "expected.npz"
     recorded = host("record", folder / "out", "--weights", MODEL, "--map", "#rope.self_extend<group = 8, window = 64>",
                     "--expected", expected)
@@ -38,10 +43,14 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return folder / "out", expected
 
 
-def test_emulator_gives_the_numbers_of_the_cpu(artifact: tuple[Path, Path]) -> None:
+@pytest.mark.parametrize("chip", ["sm_80", "sm_90a"])
+def test_emulator_gives_the_numbers_of_the_cpu(artifact: tuple[Path, Path], tmp_path: Path, chip: str) -> None:
     """Prefill of 300 tokens, past the trained 256, and decode."""
     out, expected = artifact
-    checked = host("check", out, "--weights", MODEL, "--expected", expected, "--emulate", "sm_80")
+    if chip != "sm_80":
+        out = tmp_path / "out"
+        compile_extended(chip, out)
+    checked = host("check", out, "--weights", MODEL, "--expected", expected, "--emulate", chip)
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert "decoded tokens agree" in checked.stdout
 

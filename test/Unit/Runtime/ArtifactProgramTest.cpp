@@ -338,6 +338,7 @@ TEST(ArtifactProgram, ChipsAndTargets) {
   EXPECT_FALSE(isCompatible("sm_80", "sm_75"));
   EXPECT_FALSE(isCompatible("sm_90a", "sm_100a"));
   EXPECT_FALSE(isCompatible("sm_90a", "sm_80"));
+  EXPECT_FALSE(isCompatible("sm_90a", "sm_90"));
   EXPECT_TRUE(isCompatible("sm_100f", "sm_103a"));
   EXPECT_FALSE(isCompatible("sm_100f", "sm_120a"));
   EXPECT_FALSE(isCompatible("sm_80", "gfx942"));
