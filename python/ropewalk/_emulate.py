@@ -304,6 +304,7 @@ def emulate(
     check_races: bool = True,
     check_uninitialized_memory: bool = True,
     check_uninitialized_registers: bool = True,
+    registers_per_thread: int = 0,
     chip: str | None = None,
     profile: bool = False,
 ) -> EmulationResult:
@@ -327,6 +328,7 @@ def emulate(
     schedule_seed: 0 runs warps in a fixed order, other numbers in one of their own.
     instruction_budget: warp instructions that a block may execute.
     check_...: what is checked besides bounds and alignment.
+    registers_per_thread: when the kernel starts, for setmaxnreg; 0 goes by its bounds.
     chip: "sm_90a" for example; refuses a module that this chip cannot run.
     profile: also count by PTX line.
 
@@ -341,6 +343,7 @@ def emulate(
         "check_races": bool(check_races),
         "check_uninitialized_memory": bool(check_uninitialized_memory),
         "check_uninitialized_registers": bool(check_uninitialized_registers),
+        "registers_per_thread": _count(registers_per_thread, "registers_per_thread"),
     }
     if instruction_budget is not None:
         options["instruction_budget"] = _count(instruction_budget, "instruction_budget")

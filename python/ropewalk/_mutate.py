@@ -92,6 +92,7 @@ def mutate(
     check_races: bool = True,
     check_uninitialized_memory: bool = True,
     check_uninitialized_registers: bool = True,
+    registers_per_thread: int = 0,
     chip: str | None = None,
 ) -> MutationResult:
     """Runs an entry with one synchronization deleted or made weaker at a time.
@@ -100,7 +101,7 @@ def mutate(
     these arguments, or a mistake that the emulator does not see. Expected are the results
     of the kernel itself. Arrays are not changed.
 
-    entry, grid, block, args, shared, cluster, threads, check_..., chip: as for `emulate`.
+    entry, grid, block, args, shared, cluster, threads, check_..., registers_per_thread, chip: as for `emulate`.
     seeds: schedules of each run, 0 to seeds - 1.
     tolerance: elements of floating-point arrays may differ by
         tolerance * max(1, |expected|); everything else has to be the same.
@@ -122,6 +123,7 @@ def mutate(
         "check_races": bool(check_races),
         "check_uninitialized_memory": bool(check_uninitialized_memory),
         "check_uninitialized_registers": bool(check_uninitialized_registers),
+        "registers_per_thread": _count(registers_per_thread, "registers_per_thread"),
     }
 
     lib = _emulator.library()

@@ -84,6 +84,20 @@ def test_sum_in_shared_memory(rw: SimpleNamespace, seed: int) -> None:
     assert result.counters["barriers"] == 5 * 4 * 8
 
 
+def test_registers_of_a_thread(rw: SimpleNamespace) -> None:
+    """What a kernel starts with decides whether it can give registers back, in launches and in mutation tests."""
+    text = (Path(__file__).resolve().parents[1] / "Emulator" / "registers.ptx").read_text()
+    for count in (0, 40):
+        rw.emulate(text, None, 1, 128, [], registers_per_thread=count)
+        assert rw.mutate(text, None, 1, 128, [], registers_per_thread=count).mutants == []
+    for call in (rw.emulate, rw.mutate):
+        with pytest.raises(rw.EmulationError, match="the threads have 32") as raised:
+            call(text, None, 1, 128, [], registers_per_thread=32)
+        assert raised.value.kind == "register-budget"
+        with pytest.raises(ValueError, match="registers_per_thread"):
+            call(text, None, 1, 128, [], registers_per_thread=256)
+
+
 def test_arrays_of_any_shape(rw: SimpleNamespace) -> None:
     """Axes do not matter, nor does an offset in memory; arrays of no element have an address."""
     x = np.arange(24, dtype=np.int32).reshape(2, 3, 4)
@@ -307,9 +321,9 @@ def test_a_model_in_the_emulator(rw: SimpleNamespace, demo_model: Path, target: 
     assert np.abs(logits - expected).max() < 2e-4
 
 
-@pytest.mark.parametrize("target", ["emulate:sm_80", "emulate:sm_90a"])
+@pytest.mark.parametrize("target", ["emulate:sm_80", "emulate:sm_90a", "emulate:sm_90", "emulate:sm_100"])
 def test_attention_in_the_emulator(rw: SimpleNamespace, target: str) -> None:
-    """Two rows by hand: where all scores are 0, attention is a mean."""
+    """Two rows by hand: where all scores are 0, attention is a mean. Other chips run the newest code that fits."""
     q = np.zeros((1, 1, 2, 8), np.float32)
     k, v = np.zeros_like(q), np.arange(16, dtype=np.float32).reshape(1, 1, 2, 8)
     out = rw.attention(q, k, v, position_map=rw.Identity(), rotary=rw.Rotary(1e4), target=target)
@@ -319,7 +333,7 @@ def test_attention_in_the_emulator(rw: SimpleNamespace, target: str) -> None:
 
 @pytest.mark.parametrize(("target", "message"), [
     ("emulate:sm_75", "chip sm_75: code is made for sm_80"),
-    ("emulate:hopper", "'hopper'.*: expected names like sm_80 or sm_90a"),
+    ("emulate:hopper", "emulate:hopper: chip: expected a name like sm_80 or sm_90a, got 'hopper'"),
     ("emulate:", "expected cpu, cuda, cuda:N or emulate:CHIP .*, got 'emulate:'"),
     ("emulate", "got 'emulate'"),
 ])

@@ -49,6 +49,8 @@ Runs one entry of a PTX module on the host and prints what it did. FILE may be
   --schedule-seed N         0 (default) runs warps in a fixed order, other
                             numbers in one of their own
   --budget N                warp instructions that a block may execute
+  --registers N             registers of a thread when the kernel starts, for
+                            setmaxnreg (default: by the kernel's bounds)
   --chip NAME               refuse modules that this chip cannot run
   --no-memory-check         allow reads of uninitialized memory
   --no-register-check       allow reads of uninitialized registers
@@ -173,6 +175,11 @@ Setter setterOf(std::string_view option) {
       {"--budget",
        [](std::string_view v, Options &o) {
          return parseNumber(v, o.launch.instructionBudget);
+       }},
+      {"--registers",
+       [](std::string_view v, Options &o) {
+         return parseNumber(v, o.launch.registersPerThread) &&
+                o.launch.registersPerThread <= 255;
        }},
       {"--chip",
        [](std::string_view v, Options &o) {
