@@ -159,7 +159,8 @@ Vals AttentionTile::computeScores(Val firstSlot) {
 /// State: maximum and sum of four rows, then the outputs, row by row.
 Vals AttentionTile::visit(Val segment, Val firstSlot, Val masked,
                           ArrayRef<Val> state) {
-  // The barrier in here is for the V in the buffer that other warps multiply.
+  // The barrier in here is for the V in the buffer that other warps multiply,
+  // and for their weights.
   stageKeys(segment, firstSlot);
   k.barrier();
   auto fetchValues = [&] {
@@ -290,8 +291,8 @@ void AttentionTile::build() {
             begin < end,
             [&] {
               enterSegment(segment);
-              // The tile of the segment before may still be in use.
-              k.barrier();
+              // No barrier before: a segment has at least one visit, and in it
+              // two barriers follow the last use of Q.
               loadQueries(segment);
               Val newest = (end - 1) / kKeys, oldest = begin / kKeys;
               return k.loop(k.i32(0), newest - oldest + 1, k.i32(1), in,
