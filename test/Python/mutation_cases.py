@@ -16,8 +16,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import test_emulate_cuda as cuda
+import test_emulate_hopper as hopper
 from conftest import BUILD, ROOT
-from mutation_support import Row, rows_of
+from emulate_support import cuda_ptx
+from mutation_support import MutatingPackage, Row, best, rows_of
 from record_launches import record_launches
 
 Tables = dict[str, list[Row]]
@@ -79,4 +82,72 @@ def own(rw: SimpleNamespace) -> Tables:
     return tables
 
 
-GROUPS = {"own": own}
+# CUDA.
+
+
+def plain_cuda(rw: MutatingPackage, arch: str) -> None:
+    """Launches of test_emulate_cuda.py."""
+    for kind in ("int", "double"):
+        cuda.test_scan(rw, arch, kind, 3000)
+    cuda.test_sums(rw, arch, 5001)
+    cuda.test_extremes(rw, arch, 1000)
+    cuda.test_transpose(rw, arch, (45, 70))
+    cuda.test_histogram(rw, arch, 6000)
+    with rw.options(seeds=1):  # Where a key goes depends on the schedule.
+        cuda.test_count_keys(rw, arch)
+    cuda.test_calls(rw, arch)
+    for dtype, entry in (("fp16", "saxpy_half"), ("bf16", "saxpy_bfloat16")):
+        cuda.test_saxpy(rw, arch, dtype, entry, 515)
+    cuda.test_relu(rw, arch)
+    for name, bits in (("e4m3", (4, 3)), ("e5m2", (5, 2))):
+        cuda.test_fp8(rw, arch, name, bits)
+    for entry, slack in (("softmax", 40), ("softmax_fast", 150)):
+        cuda.test_softmax(rw, arch, entry, slack, (2, 300))
+    for dtype, entry, out in (("fp16", "wmma_half", "fp32"), ("fp16", "wmma_half_sum", "fp16"),
+                              ("bf16", "wmma_bfloat16", "fp32"), ("fp32", "wmma_tf32", "fp32")):
+        cuda.test_wmma(rw, arch, dtype, entry, out, (16, 64, 32))
+    cuda.test_wmma_int8(rw, arch)
+    cuda.test_mma(rw, arch, (70, 33, 200))
+    # Four stages are used more than twice, or not all of them.
+    for rows in (3, 11):
+        cuda.run_pipeline(rw, arch, "sum_rows", rows, 257)
+    cuda.run_pipeline(rw, arch, "sum_rows_shared", 11, 257)
+    cuda.test_barrier(rw, arch, 500)
+    for entry in ("diffuse_by_hand", "diffuse_cooperative"):
+        cuda.test_grid_barrier(rw, arch, entry, 300, 3)
+
+
+def hopper_cuda(rw: MutatingPackage, more: int) -> None:
+    """Launches of test_emulate_hopper.py; `more` is 0, 1 or 2 and changes the number of tiles.
+
+    Loops are unrolled, so that which copy of an instruction runs depends on it.
+    """
+    hopper.test_bulk_copy(rw, 5000)
+    hopper.test_bulk_reduction(rw)
+    hopper.test_tensor_map(rw, "128B", 32, 24, "zero")
+    hopper.test_tensor_map_store(rw, bool(more))
+    hopper.test_cluster_histogram(rw, 8)
+    hopper.test_ring(rw, 0)
+    values = np.arange(64 * 8, dtype=np.int32).reshape(8, 64)
+    rw.emulate(cuda_ptx("cluster", "sm_90a"), "ring_copy", 8, 64, [values, np.zeros_like(values)], cluster=(8, 1, 1))
+    hopper.test_swap_pairs(rw)
+    for kind in ("specialized", "together"):
+        for dtype, suffix in (("fp16", "half"), ("bf16", "bfloat16")):
+            hopper.test_wgmma(rw, kind, dtype, suffix, (136, 128, 64 * (9 + more)))
+    hopper.test_multicast(rw, 128, 64 * (9 + more))
+
+
+def cuda_kernels(rw: SimpleNamespace) -> Tables:
+    """The kernels of kernels/*.cu for sm_80 and sm_90a."""
+    tables: Tables = {}
+    for arch in ("sm_80", "sm_90a"):
+        package = MutatingPackage(rw, seeds=SEEDS, tolerance=1e-3)
+        plain_cuda(package, arch)
+        if arch == "sm_90a":
+            for more in range(3):
+                hopper_cuda(package, more)
+        tables |= {f"{arch} {entry}": best(found) for entry, found in package.tables.items()}
+    return tables
+
+
+GROUPS = {"own": own, "cuda": cuda_kernels}

@@ -14,12 +14,13 @@ without mutants has an empty list.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -151,24 +152,33 @@ def with_reasons(found: list[Row], old: list[Row]) -> list[Row]:
 
 
 class MutatingPackage:
-    """Stands for the package in another test: mutates what that launches.
+    """Stands for the package in another test: mutates what that launches, then launches it.
 
-    Of each entry the first launch is taken whose name `wanted` accepts. Then it is
-    launched, so that the test goes on.
+    Schedules of one launch count as one: the mutants run under several anyway.
     """
 
-    def __init__(self, rw: SimpleNamespace, wanted: Callable[[str], bool], **options: Any) -> None:
-        self._rw, self._wanted, self._options = rw, wanted, options
-        #: By entry: the mutants of its first launch.
-        self.mutants: dict[str, list[Any]] = {}
+    def __init__(self, rw: SimpleNamespace, **options: Any) -> None:
+        self._rw, self._options, self._seen = rw, options, set()
+        #: By entry: the rows of each of its launches.
+        self.tables: dict[str, list[list[Row]]] = {}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._rw, name)
 
+    @contextlib.contextmanager
+    def options(self, **options: Any) -> Iterator[None]:
+        """Other options of ropewalk.mutate for a while."""
+        before, self._options = self._options, {**self._options, **options}
+        yield
+        self._options = before
+
     def emulate(self, ptx: str, entry: str, grid: Any, block: Any, args: list, **options: Any) -> Any:
         """As ropewalk.emulate."""
-        if entry not in self.mutants and self._wanted(entry):
+        values = [getattr(value, "shape", None) or repr(value) for value in args if not hasattr(value, "encode")]
+        launch = entry, str(grid), str(block), str(values), str(options.get("cluster"))
+        if launch not in self._seen:
+            self._seen.add(launch)
             kept = {name: value for name, value in options.items() if name in ("shared", "cluster", "chip")}
             result = self._rw.mutate(ptx, entry, grid, block, args, **kept, **self._options)
-            self.mutants[entry] = result.mutants
+            self.tables.setdefault(entry, []).append(rows_of(result.mutants))
         return self._rw.emulate(ptx, entry, grid, block, args, **options)
