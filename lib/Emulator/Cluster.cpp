@@ -223,6 +223,7 @@ void Cluster::updateBarrier() {
   ++barrier.phase;
   barrier.past[barrier.phase & 1].clear();
   barrier.relaxed[barrier.phase & 1].clear();
+  barrier.narrow[barrier.phase & 1].clear();
   ++progress;
 }
 

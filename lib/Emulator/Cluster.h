@@ -32,6 +32,8 @@ constexpr unsigned ClusterRankShift = 24;
 struct ClusterBarrier {
   uint64_t phase = 0; ///< Completed phases.
   Past past[2];       ///< Of the current and the previous phase, by parity.
+  /// Of relaxed arrivals after fences of block scope, by rank.
+  std::vector<Past> narrow[2];
   /// Of relaxed arrivals. Nobody acquires it, but a block that has waited for
   /// them knows that nothing of theirs goes on in its memory.
   Past relaxed[2];

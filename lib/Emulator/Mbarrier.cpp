@@ -177,8 +177,8 @@ bool ropewalk::emulator::knowsTouches(const Actor &actor, Block &owner,
     // other lanes are over: to know of one lane is enough.
     bool isKnown = touch.lanes == 0;
     for (unsigned lane = 0; lane < 32 && !isKnown; ++lane)
-      isKnown = cluster.ordering.knows(*actor.warp, actor.lane, warp, lane,
-                                       touch.time);
+      isKnown = cluster.ordering.isOver(*actor.warp, actor.lane, warp, lane,
+                                        touch.time);
     if (isKnown)
       continue;
     uint32_t warps = uint32_t(owner.warps.size());
@@ -316,12 +316,17 @@ bool ropewalk::emulator::arriveAtMbarrier(const Actor &actor, Block &owner,
   uint64_t before = stateOf(*barrier);
   if (!arrive(actor, address, *barrier, arrival))
     return false;
-  Past &past = barrier->past[barrier->phase & 1];
+  Mbarrier::Arrivals &arrivals = barrier->past[barrier->phase & 1];
+  bool isOwn = actor.warp->block == &owner;
+  Past &past = isOwn                             ? arrivals.own
+               : arrival.scope == Scope::Cluster ? arrivals.cluster
+                                                 : arrivals.narrow;
   uint32_t bit = uint32_t(1) << actor.lane;
   if (arrival.releases)
     owner.cluster.ordering.release(*actor.warp, bit, past);
   else
-    owner.cluster.sync.addFences(*actor.warp, bit, past);
+    owner.cluster.sync.addFences(*actor.warp, bit,
+                                 isOwn ? Scope::Block : Scope::Cluster, past);
   if (state)
     *state = before;
   update(owner, *barrier);
@@ -357,7 +362,7 @@ bool ropewalk::emulator::completeTransaction(const Actor &actor, Block &owner,
       !changeBytes(actor, owner, address, *barrier, -int64_t(bytes)))
     return false;
   --barrier->announced;
-  addPast(barrier->past[barrier->phase & 1], past);
+  addPast(barrier->past[barrier->phase & 1].own, past);
   update(owner, *barrier);
   return true;
 }
@@ -382,21 +387,21 @@ bool ropewalk::emulator::arriveLate(const Actor &actor, Block &owner,
   Mbarrier *barrier = findLive(actor, owner, address);
   if (!barrier || !arrive(actor, address, *barrier, Arrival()))
     return false;
-  addPast(barrier->past[barrier->phase & 1], past);
+  addPast(barrier->past[barrier->phase & 1].own, past);
   update(owner, *barrier);
   return true;
 }
 
 bool ropewalk::emulator::testMbarrier(Warp &warp, const Inst &inst,
-                                      uint32_t lanes, Block &owner,
-                                      uint64_t address, uint64_t key,
-                                      bool isParity, bool acquires,
-                                      bool &isOver) {
+                                      uint32_t lanes, uint64_t address,
+                                      const Awaiting &wait, bool &isOver) {
+  Block &owner = *warp.block;
+  uint64_t key = wait.key;
   Actor actor{&warp, &inst, unsigned(std::countr_zero(lanes))};
   Mbarrier *barrier = accessMbarrier(actor, owner, address);
   if (!barrier)
     return false;
-  if (isParity) {
+  if (wait.isParity) {
     if (key > 1)
       return misuse(actor, address,
                     "waits for parity " + std::to_string(key) +
@@ -429,11 +434,21 @@ bool ropewalk::emulator::testMbarrier(Warp &warp, const Inst &inst,
   }
   if (barrier->phase == 0)
     return true;
-  const Past &past = barrier->past[(barrier->phase - 1) & 1];
-  if (acquires)
-    owner.cluster.ordering.acquire(warp, lanes, past);
+  const Mbarrier::Arrivals &past = barrier->past[(barrier->phase - 1) & 1];
+  Ordering &ordering = owner.cluster.ordering;
+  bool isWide = wait.scope == Scope::Cluster;
+  if (!wait.acquires) {
+    owner.cluster.sync.noteWait(warp, lanes, Scope::Block, past.own);
+    if (isWide)
+      owner.cluster.sync.noteWait(warp, lanes, Scope::Cluster, past.cluster);
+    return true;
+  }
+  ordering.acquire(warp, lanes, past.own);
+  if (isWide)
+    ordering.acquire(warp, lanes, past.cluster);
   else
-    owner.cluster.sync.noteWait(warp, lanes, past);
+    ordering.acquireOver(warp, lanes, past.cluster);
+  ordering.acquireOver(warp, lanes, past.narrow);
   return true;
 }
 
@@ -444,6 +459,7 @@ uint32_t ropewalk::emulator::pendingCount(uint64_t state) {
 void ropewalk::emulator::addPast(Past &into, const Past &from) {
   raise(into.known, from.known);
   raise(into.fenced, from.fenced);
+  raise(into.over, from.over);
 }
 
 void ropewalk::emulator::fenceMbarrierInit(Warp &warp, uint32_t lanes) {

@@ -12,6 +12,14 @@
 // outstanding. What an arrival releases is collected for the current phase, and
 // a wait that succeeds acquires what was collected for the previous one.
 //
+// Only threads of the block that has the object wait for it. An arrival from
+// another block orders memory if both operations are of cluster scope. If not,
+// the waiter gets to know only that what came before is over (Ordering.h), as
+// the accesses of a thread are performed before it arrives: libraries release
+// the buffers of pipelines so, with operations of the default scope, .cta. The
+// end of a copy counts as an event in the block that it signals, whoever has
+// issued the copy.
+//
 // An operation has to know of the initialization, or it races with it; an
 // invalidation has to know of all operations. Both is checked here and not in
 // the shadow of shared memory, where an object is written by its initialization
@@ -42,7 +50,18 @@ struct Mbarrier {
   int32_t tx = 0;         ///< Bytes that are outstanding.
   uint32_t announced = 0; ///< Copies under way that will signal it.
   uint64_t phase = 0;     ///< Completed phases.
-  Past past[2];           ///< Of the current and the previous phase, by parity.
+  struct Arrivals {
+    Past own;     ///< From the block itself.
+    Past cluster; ///< From other blocks, of cluster scope.
+    Past narrow;  ///< From other blocks, of block scope.
+
+    void clear() {
+      own.clear();
+      cluster.clear();
+      narrow.clear();
+    }
+  };
+  Arrivals past[2]; ///< Of the current and the previous phase, by parity.
 
   /// The initialization: who, when, where.
   uint32_t initWarp = 0; ///< Of the cluster's.
@@ -93,6 +112,15 @@ struct Arrival {
   bool drops = false; ///< Lowers the arrivals of the next phases.
   bool mayComplete = true;
   bool releases = true;
+  Scope scope = Scope::Block;
+};
+
+/// What a wait does besides waiting.
+struct Awaiting {
+  uint64_t key = 0;      ///< A state that an arrival returned, or a parity.
+  bool isParity = false; ///< Which of both.
+  bool acquires = true;
+  Scope scope = Scope::Block;
 };
 
 // Operations of the actor's lane on the object at `address` in the shared
@@ -106,12 +134,10 @@ bool arriveAtMbarrier(const Actor &actor, Block &owner, uint64_t address,
 /// expect_tx for a positive and complete_tx for a negative number of bytes.
 bool addTransaction(const Actor &actor, Block &owner, uint64_t address,
                     int64_t bytes);
-/// Whether the phase is over that `key` names: a parity, or else the state that
-/// an arrival returned. For all `lanes` at once, which acquire what the phase
-/// released if `acquires`.
-bool testMbarrier(Warp &warp, const Inst &inst, uint32_t lanes, Block &owner,
-                  uint64_t address, uint64_t key, bool isParity, bool acquires,
-                  bool &isOver);
+/// Whether the phase is over that the key names, for all `lanes` at once. The
+/// object is in the warp's own block.
+bool testMbarrier(Warp &warp, const Inst &inst, uint32_t lanes,
+                  uint64_t address, const Awaiting &wait, bool &isOver);
 /// The arrivals outstanding before the one that returned `state`.
 uint32_t pendingCount(uint64_t state);
 

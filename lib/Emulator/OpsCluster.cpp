@@ -90,7 +90,10 @@ bool arriveAtCluster(Warp &warp, const Inst &inst, uint32_t mask) {
   unsigned parity = barrier.phase & 1;
   if (inst.data & IsRelaxed) {
     cluster.ordering.release(warp, mask, barrier.relaxed[parity]);
-    cluster.sync.addFences(warp, mask, barrier.past[parity]);
+    cluster.sync.addFences(warp, mask, Scope::Cluster, barrier.past[parity]);
+    std::vector<Past> &narrow = barrier.narrow[parity];
+    narrow.resize(cluster.blocks.size());
+    cluster.sync.addFences(warp, mask, Scope::Block, narrow[warp.block->rank]);
   } else {
     cluster.ordering.release(warp, mask, barrier.past[parity]);
   }
@@ -116,7 +119,11 @@ bool waitForCluster(Warp &warp, const Inst &inst, uint32_t mask) {
     warp.isBlocked = true;
     return true;
   }
-  warp.block->cluster.ordering.acquire(warp, mask, barrier.past[phase & 1]);
+  Ordering &ordering = warp.block->cluster.ordering;
+  ordering.acquire(warp, mask, barrier.past[phase & 1]);
+  if (const std::vector<Past> &narrow = barrier.narrow[phase & 1];
+      !narrow.empty())
+    ordering.acquire(warp, mask, narrow[warp.block->rank]);
   addPast(warp.block->ended, barrier.relaxed[phase & 1]);
   warp.clusterArrived &= ~mask;
   forLanes(mask, [&](unsigned lane) { ++warp.clusterWaits[lane]; });

@@ -26,6 +26,7 @@ enum MbarrierFlags : uint32_t {
   Drops = IsParity << 3,
   NoComplete = IsParity << 4,
   Completes = IsParity << 5, ///< complete_tx
+  IsWide = IsParity << 6,    ///< Of cluster scope.
 };
 
 bool initialize(Warp &warp, const Inst &inst, uint32_t mask) {
@@ -61,6 +62,7 @@ bool arriveOn(Warp &warp, const Inst &inst, uint32_t mask) {
   arrival.drops = inst.data & Drops;
   arrival.mayComplete = !(inst.data & NoComplete);
   arrival.releases = !(inst.data & IsRelaxed);
+  arrival.scope = inst.data & IsWide ? Scope::Cluster : Scope::Block;
   for (; mask; mask &= mask - 1) {
     unsigned lane = unsigned(std::countr_zero(mask));
     SharedPlace place;
@@ -95,6 +97,10 @@ bool transact(Warp &warp, const Inst &inst, uint32_t mask) {
 
 bool test(Warp &warp, const Inst &inst, uint32_t mask) {
   uint32_t over = 0;
+  Awaiting wait;
+  wait.isParity = inst.data & IsParity;
+  wait.acquires = !(inst.data & IsRelaxed);
+  wait.scope = inst.data & IsWide ? Scope::Cluster : Scope::Block;
   for (uint32_t rest = mask; rest;) {
     // The lanes that wait for the same as the first of the rest.
     unsigned lane = unsigned(std::countr_zero(rest));
@@ -110,9 +116,16 @@ bool test(Warp &warp, const Inst &inst, uint32_t mask) {
     });
     SharedPlace place;
     bool isOver = false;
-    if (!sharedPlace(warp, inst, 0, lane, place) ||
-        !testMbarrier(warp, inst, same, *place.block, place.offset, key,
-                      inst.data & IsParity, !(inst.data & IsRelaxed), isOver))
+    wait.key = key;
+    if (!sharedPlace(warp, inst, 0, lane, place))
+      return false;
+    if (place.block != warp.block)
+      return warp.block->failAt(warp, inst, ReportKind::ClusterMisuse,
+                                int(lane), place.offset,
+                                "waits for an mbarrier of block " +
+                                    std::to_string(place.block->index) +
+                                    ", only those of its own may be");
+    if (!testMbarrier(warp, inst, same, place.offset, wait, isOver))
       return false;
     if (isOver)
       over |= same;
@@ -145,8 +158,11 @@ bool takeWhereAndHow(InstDecoder &d, Inst &inst, AddressKind &kind,
         d.take("relaxed");
         inst.data |= IsRelaxed;
       }
-      if (d.takeOneOf({"cta", "cluster"}) < 0)
+      int scope = d.takeOneOf({"cta", "cluster"});
+      if (scope < 0)
         return d.fail("expected '.cta' or '.cluster' as the scope");
+      if (scope == 1)
+        inst.data |= IsWide;
     } else if (!hasSpace && d.takeOneOf({"shared", "shared::cta"}) >= 0) {
       hasSpace = true;
       kind = AddressKind::SharedBlock;

@@ -87,11 +87,15 @@ struct Ordering::Clock {
   uint64_t id = 0; ///< Of this content.
   std::vector<Time> known;
   std::vector<Time> fenced; ///< Empty as long as there was no fence.
+  std::vector<Time> over;   ///< Empty as long as everything is visible, too.
   /// See View; `fencedLeast` has for planes of the generic proxy what is
-  /// fenced.
-  std::vector<Time> least, fencedLeast;
+  /// fenced; `overLeast` has what is over, `fencedOverLeast` for planes of the
+  /// async proxy only.
+  std::vector<Time> least, fencedLeast, overLeast, fencedOverLeast;
   Time floor = 0;
-  bool hasLeast = false, hasFencedLeast = false;
+  bool hasLeast = false, hasFencedLeast = false, hasOverLeast = false;
+
+  void forgetLeast() { hasLeast = hasFencedLeast = hasOverLeast = false; }
 };
 
 struct Ordering::Group {
@@ -136,7 +140,7 @@ Ordering::Clock *Ordering::newClock() {
   spare.pop_back();
   clock->references = 1;
   clock->id = nextId++;
-  clock->hasLeast = clock->hasFencedLeast = false;
+  clock->forgetLeast();
   return clock;
 }
 
@@ -144,6 +148,7 @@ Ordering::Clock *Ordering::copyOf(const Clock &from) {
   Clock *clock = newClock();
   clock->known = from.known;
   clock->fenced = from.fenced;
+  clock->over = from.over;
   return clock;
 }
 
@@ -159,8 +164,14 @@ Ordering::Clock &Ordering::change(Clock *&clock) {
     clock = mine;
   }
   clock->id = nextId++;
-  clock->hasLeast = clock->hasFencedLeast = false;
+  clock->forgetLeast();
   return *clock;
+}
+
+void Ordering::findLeast(const Time *known, Time *least) const {
+  minima(known, touched.data(), now, least, threadPlanes);
+  for (uint32_t plane = threadPlanes; plane < planeCount; ++plane)
+    least[plane] = touched[plane] ? known[agentOf(plane, 0)] : now;
 }
 
 void Ordering::refresh(Clock &clock) {
@@ -168,13 +179,21 @@ void Ordering::refresh(Clock &clock) {
     return;
   clock.hasLeast = true;
   clock.least.resize(planeCount + 1);
-  minima(clock.known.data(), touched.data(), now, clock.least.data(),
-         threadPlanes);
-  for (uint32_t plane = threadPlanes; plane < planeCount; ++plane)
-    clock.least[plane] = touched[plane] ? clock.known[agentOf(plane, 0)] : now;
+  findLeast(clock.known.data(), clock.least.data());
   clock.floor = *std::min_element(clock.least.begin(), clock.least.end() - 1);
   // The last plane stands for several writers, which need a closer look.
   clock.least[planeCount] = 0;
+}
+
+void Ordering::refreshOver(Clock &clock) {
+  refresh(clock);
+  if (clock.hasOverLeast)
+    return;
+  clock.hasOverLeast = true;
+  std::vector<Time> over = clock.known;
+  join(over, clock.over);
+  clock.overLeast = clock.least;
+  findLeast(over.data(), clock.overLeast.data());
 }
 
 void Ordering::refresh(WarpClock &warp) {
@@ -231,6 +250,7 @@ void Ordering::reset(uint32_t threads, uint32_t egoBits, bool checksOrder) {
   Clock *initial = newClock();
   initial->known.assign(agentCount, startTime);
   initial->fenced.clear();
+  initial->over.clear();
   initial->references = warpCount;
   warps.resize(warpCount);
   for (uint32_t i = 0; i < warpCount; ++i) {
@@ -323,6 +343,7 @@ void Ordering::release(Warp &w, uint32_t lanes, Past &past) {
     if (past.base != group.clock->id) {
       join(past.known, group.clock->known);
       join(past.fenced, group.clock->fenced);
+      join(past.over, group.clock->over);
       past.base = group.clock->id;
     }
     addOwn(warp, group, past);
@@ -339,6 +360,7 @@ uint32_t Ordering::capture(const Warp &w, uint32_t lanes, Past &past) const {
   past.known.resize(agentCount);
   join(past.known, group.clock->known);
   join(past.fenced, group.clock->fenced);
+  join(past.over, group.clock->over);
   addOwn(warp, group, past);
   return lanes & group.lanes;
 }
@@ -387,7 +409,8 @@ void Ordering::acquire(Warp &w, uint32_t lanes, const Past &past) {
     for (Group &from : warp.groups) {
       if (!(from.lanes & lanes) || from.id != warp.acquiredFrom ||
           past.known != warp.acquired.known ||
-          past.fenced != warp.acquired.fenced)
+          past.fenced != warp.acquired.fenced ||
+          past.over != warp.acquired.over)
         continue;
       for (Group &to : warp.groups) {
         if (to.id != warp.acquiredAs)
@@ -421,6 +444,7 @@ void Ordering::acquire(Warp &w, uint32_t lanes, const Past &past) {
          !covers(group.clock->fenced.data(), past.fenced.data(),
                  past.fenced.size())))
       join(change(group.clock).fenced, past.fenced);
+    addOver(group, past.over);
     for (unsigned ego : egos) {
       uint32_t agent = agentOf(planeOf(warp.index, ego), 0);
       raise(group.known[ego], past.known.data() + agent, 32);
@@ -431,12 +455,37 @@ void Ordering::acquire(Warp &w, uint32_t lanes, const Past &past) {
   }
 }
 
+void Ordering::addOver(Group &group, const std::vector<Time> &over) {
+  if (over.empty() ||
+      covers(group.clock->known.data(), over.data(), over.size()) ||
+      (!group.clock->over.empty() &&
+       covers(group.clock->over.data(), over.data(), over.size())))
+    return;
+  join(change(group.clock).over, over);
+}
+
+void Ordering::acquireOver(Warp &w, uint32_t lanes, const Past &past) {
+  if (!checks || past.isEmpty())
+    return;
+  WarpClock &warp = of(w);
+  warp.isDirty = true;
+  split(warp, lanes);
+  for (Group &group : warp.groups) {
+    if (!(group.lanes & lanes))
+      continue;
+    addOver(group, past.known);
+    addOver(group, past.over);
+    group.id = nextId++;
+  }
+}
+
 void Ordering::completeBarrier(Block &block, uint32_t mask, Past &past) {
   if (!checks || past.isEmpty())
     return;
   Clock *clock = newClock();
   std::swap(clock->known, past.known);
   std::swap(clock->fenced, past.fenced);
+  std::swap(clock->over, past.over);
   past.clear();
   clock->references = uint32_t(std::popcount(mask));
   forLanesOf(mask, [&](unsigned index) {
@@ -485,6 +534,7 @@ void Ordering::synchronizeWarp(Warp &w, uint32_t lanes) {
       Clock &clock = change(first->clock);
       join(clock.known, group.clock->known);
       join(clock.fenced, group.clock->fenced);
+      join(clock.over, group.clock->over);
     }
     for (unsigned ego : egos)
       raise(first->known[ego], group.known[ego], 32);
@@ -727,18 +777,42 @@ bool Ordering::isFenced(const Warp &w, unsigned lane, uint32_t plane,
   return !fenced.empty() && time < fenced[agentOf(plane, other)];
 }
 
-const Time *Ordering::fencedLeast(const Warp &w, unsigned lane) {
+bool Ordering::isOver(const Warp &w, unsigned lane, uint32_t plane,
+                      unsigned other, Time time) const {
+  const std::vector<Time> &over = groupOf(of(w), lane).clock->over;
+  return (!over.empty() && time < over[agentOf(plane, other)]) ||
+         knows(w, lane, plane, other, time);
+}
+
+const Time *Ordering::fencedLeast(const Warp &w, unsigned lane, bool isWrite) {
   Clock &clock = *groupOf(of(w), lane).clock;
-  if (clock.hasFencedLeast)
-    return clock.fencedLeast.data();
-  refresh(clock);
-  clock.hasFencedLeast = true;
-  clock.fencedLeast = clock.least;
-  uint32_t generic = warpCount * (egoRank[1] == ~uint32_t(0) ? 1 : 2);
-  if (clock.fenced.empty())
-    std::fill_n(clock.fencedLeast.begin(), generic, startTime);
-  else
-    minima(clock.fenced.data(), touched.data(), now, clock.fencedLeast.data(),
-           generic);
-  return clock.fencedLeast.data();
+  bool takesOver = isWrite && !clock.over.empty();
+  if (!clock.hasFencedLeast) {
+    refresh(clock);
+    clock.hasFencedLeast = true;
+    clock.fencedLeast = clock.least;
+    uint32_t generic = warpCount * (egoRank[1] == ~uint32_t(0) ? 1 : 2);
+    if (clock.fenced.empty())
+      std::fill_n(clock.fencedLeast.begin(), generic, startTime);
+    else
+      minima(clock.fenced.data(), touched.data(), now, clock.fencedLeast.data(),
+             generic);
+    if (!clock.over.empty()) {
+      refreshOver(clock);
+      clock.fencedOverLeast = clock.overLeast;
+      std::copy_n(clock.fencedLeast.begin(), generic,
+                  clock.fencedOverLeast.begin());
+    }
+  }
+  return takesOver ? clock.fencedOverLeast.data() : clock.fencedLeast.data();
+}
+
+const Time *Ordering::overLeast(const Warp &w, unsigned lane) {
+  Clock &clock = *groupOf(of(w), lane).clock;
+  if (clock.over.empty()) {
+    refresh(clock);
+    return clock.least.data();
+  }
+  refreshOver(clock);
+  return clock.overLeast.data();
 }

@@ -17,7 +17,11 @@
 //
 // Each clock has a second half, `fenced`: what is known of writes through the
 // generic proxy and also visible to the async proxy. A proxy fence copies the
-// first half into the second.
+// first half into the second. A third part, `over`, is what is known to have
+// been performed though its effects need not be visible: what is handed on
+// between blocks by a barrier operation whose scope does not reach the other
+// block. That is enough to overwrite bytes that have been read, or that a bulk
+// copy has written, and for nothing else.
 //
 // There is one count of time for a cluster. It advances at each release and the
 // like; a warp records its accesses at the time of its own last such event, its
@@ -67,6 +71,7 @@ enum class Scope : uint8_t { Weak, Block, Cluster, Device };
 /// The past of some threads, as a barrier hands it on.
 struct Past {
   std::vector<Time> known, fenced; ///< By agent; empty for no past.
+  std::vector<Time> over;          ///< Likewise; what is only over.
   /// The clock that a release has added to it last (0 for none), so that
   /// threads which share a clock add it once.
   uint64_t base = 0;
@@ -75,6 +80,7 @@ struct Past {
   void clear() {
     known.clear();
     fenced.clear();
+    over.clear();
     base = 0;
   }
 };
@@ -118,6 +124,8 @@ public:
 
   void release(Warp &warp, uint32_t lanes, Past &past);
   void acquire(Warp &warp, uint32_t lanes, const Past &past);
+  /// The lanes get to know only that `past` is over.
+  void acquireOver(Warp &warp, uint32_t lanes, const Past &past);
   /// All live lanes of the block's `warps` (a bit each) have released into
   /// `past` and done nothing since: they acquire it. Clears `past`.
   void completeBarrier(Block &block, uint32_t warps, Past &past);
@@ -181,8 +189,15 @@ public:
   /// Whether that is also fenced. For planes of the generic proxy.
   bool isFenced(const Warp &warp, unsigned lane, uint32_t plane, unsigned other,
                 Time time) const;
-  /// Like View::least, for the async proxy and one lane.
-  const Time *fencedLeast(const Warp &warp, unsigned lane);
+  /// Whether it is over, known or not.
+  bool isOver(const Warp &warp, unsigned lane, uint32_t plane, unsigned other,
+              Time time) const;
+  /// Like View::least, for the async proxy and one lane, which is going to read
+  /// or to write.
+  const Time *fencedLeast(const Warp &warp, unsigned lane,
+                          bool isWrite = false);
+  /// Like View::least, for one lane that is going to overwrite what was read.
+  const Time *overLeast(const Warp &warp, unsigned lane);
 
   /// What a plane stands for. `warp` counts the cluster's warps.
   struct Party {
@@ -205,7 +220,9 @@ private:
   void drop(Clock *clock);
   /// Makes `clock` one that only the caller has, to be changed.
   Clock &change(Clock *&clock);
+  void findLeast(const Time *known, Time *least) const;
   void refresh(Clock &clock);
+  void refreshOver(Clock &clock);
   void refresh(WarpClock &warp);
   WarpClock &of(const Warp &warp) const;
   const Group &groupOf(const WarpClock &warp, unsigned lane) const;
@@ -213,6 +230,7 @@ private:
   Time touch(WarpClock &warp, unsigned ego, uint32_t lanes);
   /// Splits groups so that each lies inside or outside of `lanes`.
   void split(WarpClock &warp, uint32_t lanes);
+  void addOver(Group &group, const std::vector<Time> &over);
   void addOwn(const WarpClock &warp, const Group &group, Past &past) const;
   uint32_t planeOf(uint32_t warp, unsigned ego) const {
     return egoRank[ego] * warpCount + warp;

@@ -43,8 +43,13 @@ Standing ropewalk::emulator::standingOf(const Accessor &a, uint32_t plane,
     knows = warp.block->worker.order->knows(cluster.index, a.ordering, warp,
                                             a.actor.lane, cluster.index, plane,
                                             lane, time);
+  bool isOtherAsync = a.ordering.partyOf(plane).isAsyncProxy();
+  // What is over can be overwritten, but for stores that may still be on their
+  // way.
+  if (!knows && a.isWrite && (!isWrite || isOtherAsync))
+    knows = a.ordering.isOver(warp, a.actor.lane, plane, lane, time);
   // Only what the generic proxy has written needs a fence.
-  if (!a.isAsyncProxy || !isWrite || a.ordering.partyOf(plane).isAsyncProxy())
+  if (!a.isAsyncProxy || !isWrite || isOtherAsync)
     return knows ? Standing::Known : Standing::Unknown;
   if (a.ordering.isFenced(warp, a.actor.lane, plane, lane, time))
     return Standing::Known;

@@ -167,15 +167,18 @@ bool SharedMemory::checkFast(const Accessor &a, const Time *least, Time floor,
                  a.isWrite))
     return false;
   bool isStrong = a.actor.scope != Scope::Weak;
+  const Time *leastReads =
+      a.isWrite ? a.ordering.overLeast(*a.actor.warp, a.actor.lane) : least;
   for (unsigned kind = 0; kind < TrackKinds; ++kind) {
+    const Time *bounds = kind == StrongWrite ? least : leastReads;
     if (used[kind].empty() || latest[kind] < floor ||
         (!a.isWrite && kind != StrongWrite) ||
         (isStrong && kind != WeakRead && !hasVisitors))
       continue;
     for (const Track *track : used[kind])
-      if (track->latest >= least[track->plane] &&
+      if (track->latest >= bounds[track->plane] &&
           anyUnknownIn(&track->cells.time[first], &track->cells.lanes[first],
-                       count, least[track->plane],
+                       count, bounds[track->plane],
                        track->plane == a.plane ? own : 0))
         return false;
   }
@@ -302,7 +305,8 @@ bool SharedMemory::access(const Accessor &access, uint32_t address,
   hasVisitors |= &warp.block->shared != this;
   const View &view = a.ordering.view(warp);
   const Time *least =
-      a.isAsyncProxy ? a.ordering.fencedLeast(warp, a.actor.lane) : view.least;
+      a.isAsyncProxy ? a.ordering.fencedLeast(warp, a.actor.lane, a.isWrite)
+                     : view.least;
   // What is known is not yet fenced.
   Time floor = a.isAsyncProxy ? a.ordering.start() : view.floor;
   uint32_t first = address >> shift, count = bytes >> shift;

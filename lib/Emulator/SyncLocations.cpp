@@ -325,8 +325,7 @@ Sequence SyncLocations::makeRelease(const Warp &warp, Scope scope, Past past,
       previous->block == warp.block->rank && previous->scope == scope) {
     // Nobody has seen the sequence end there: one release stands for both.
     Release &last = const_cast<Release &>(*previous);
-    raise(last.past.known, past.known);
-    raise(last.past.fenced, past.fenced);
+    addPast(last.past, past);
     last.id = counter++;
     last.isCumulative |= acquired && last.isDeviceWide;
     return previous;
@@ -358,8 +357,7 @@ void SyncLocations::addKnown(Warp &warp, uint32_t lanes, uint32_t place,
       known |= rest & -rest;
   if (!known)
     return;
-  raise(past.known, fence.past->known);
-  raise(past.fenced, fence.past->fenced);
+  addPast(past, *fence.past);
   cluster.ordering.addLanes(place, known, fence.time, past);
 }
 
@@ -417,7 +415,9 @@ void SyncLocations::fence(Warp &warp, uint32_t lanes, Scope scope,
         acquire(warp, mine, entry.location, entry.sequence, scope);
   for (uint32_t place = 0; acquires && place < warps.size(); ++place)
     for (const Wait &wait : warps[place].waits)
-      if (uint32_t mine = knowers(warp, lanes, place, wait.lanes, wait.time))
+      if (uint32_t mine = scope < wait.scope ? 0
+                                             : knowers(warp, lanes, place,
+                                                       wait.lanes, wait.time))
         cluster.ordering.acquire(warp, mine, wait.past);
   if (!releases)
     return;
@@ -439,40 +439,41 @@ void SyncLocations::fence(Warp &warp, uint32_t lanes, Scope scope,
     second.lanes |= first.lanes;
     second.scope = std::max(second.scope, first.scope);
     second.time = first.time;
-    raise(second.past->known, first.past->known);
-    raise(second.past->fenced, first.past->fenced);
+    addPast(*second.past, *first.past);
     fences.erase(fences.begin());
   }
 }
 
-void SyncLocations::addFences(Warp &warp, uint32_t lanes, Past &past) {
+void SyncLocations::addFences(Warp &warp, uint32_t lanes, Scope scope,
+                              Past &past) {
   for (uint32_t place = 0; place < warps.size(); ++place)
     for (const Fence &fence : warps[place].fences)
-      addKnown(warp, lanes, place, fence, past);
+      if (fence.scope >= scope)
+        addKnown(warp, lanes, place, fence, past);
 }
 
-void SyncLocations::noteWait(Warp &warp, uint32_t lanes, const Past &past) {
+void SyncLocations::noteWait(Warp &warp, uint32_t lanes, Scope scope,
+                             const Past &past) {
   if (!cluster.launch.program->usesFences || past.isEmpty())
     return;
   std::vector<Wait> &waits = stateOf(warp).waits;
   Time time = cluster.ordering.view(warp).epoch;
   auto found = std::find_if(waits.begin(), waits.end(), [&](const Wait &wait) {
-    return wait.lanes == lanes && wait.time == time;
+    return wait.lanes == lanes && wait.scope == scope && wait.time == time;
   });
   if (found != waits.end()) {
-    raise(found->past.known, past.known);
-    raise(found->past.fenced, past.fenced);
+    addPast(found->past, past);
     return;
   }
-  waits.push_back({lanes, time, past});
+  waits.push_back({lanes, scope, time, past});
   if (waits.size() <= MaxPending)
     return;
   // Two become one that is as early as the first.
   Wait &first = waits[0], &second = waits[1];
   second.lanes |= first.lanes;
+  second.scope = std::min(second.scope, first.scope);
   second.time = first.time;
-  raise(second.past.known, first.past.known);
-  raise(second.past.fenced, first.past.fenced);
+  addPast(second.past, first.past);
   waits.erase(waits.begin());
 }
 

@@ -140,12 +140,12 @@ public:
   /// what was read.
   void modify(Warp &warp, unsigned lane, const Location &location, Scope scope,
               bool acquires, bool releases, bool reads);
-  /// Adds to `past` what fences of the lanes have released: that is what a
-  /// relaxed arrival at a barrier hands on.
-  void addFences(Warp &warp, uint32_t lanes, Past &past);
+  /// Adds to `past` what fences of at least that scope have released for the
+  /// lanes: that is what a relaxed arrival at a barrier hands on.
+  void addFences(Warp &warp, uint32_t lanes, Scope scope, Past &past);
   /// The lanes have seen, by a relaxed wait, a barrier that hands on `past`,
-  /// which a later fence may acquire.
-  void noteWait(Warp &warp, uint32_t lanes, const Past &past);
+  /// which a later fence of at least that scope may acquire.
+  void noteWait(Warp &warp, uint32_t lanes, Scope scope, const Past &past);
   /// The time at which a strong store of the lane is recorded.
   Time storeTime(const Warp &warp, unsigned lane, Time epoch) const;
   bool hasFences(const Warp &warp) const;
@@ -177,6 +177,7 @@ private:
   /// A barrier that lanes have seen by a relaxed wait.
   struct Wait {
     uint32_t lanes = 0;
+    Scope scope = Scope::Block;
     Time time = 0;
     Past past;
   };
