@@ -55,6 +55,8 @@ void Cluster::start(uint64_t linear) {
   sync.reset(index, worker.order.get());
   if (worker.shadow)
     worker.shadow->start(ordering);
+  if (!worker.order)
+    worker.tensorMapFences.clear();
   order.clear();
   for (uint32_t rank = 0; rank < blocks.size(); ++rank) {
     Dim3 inside{rank % size.x, rank / size.x % size.y, rank / size.x / size.y};

@@ -26,6 +26,7 @@
 #include "Program.h"
 #include "SharedMemory.h"
 #include "SyncLocations.h"
+#include "TensorMapFences.h"
 
 #include <cstring>
 
@@ -132,6 +133,7 @@ struct Worker {
   /// Null unless the blocks communicate.
   std::unique_ptr<GlobalOrder> order;
   std::unique_ptr<GlobalShadow> shadow; ///< Null unless races are checked.
+  TensorMapFences tensorMapFences;      ///< Needs `shadow`.
 };
 
 struct Block {

@@ -342,6 +342,34 @@ bool GlobalShadow::isOwnWrite(const Buffer &buffer, uint64_t offset,
   return true;
 }
 
+void GlobalShadow::listWrites(const Ordering &ordering, const Buffer &buffer,
+                              uint64_t offset, uint32_t bytes,
+                              std::vector<Record> &list) {
+  auto add = [&](Record record, const Page &page, uint32_t cell) {
+    // Of several writers of the same the latest stands for all.
+    if (planeOfTag(record.tag) == ordering.planes())
+      for (const Record &one : page.several.at(cell))
+        if (planeOfTag(record.tag) == ordering.planes() ||
+            one.time >= record.time)
+          record = one;
+    if (!record.lanes ||
+        (order ? record.cluster == 0 : record.time < ordering.start()))
+      return;
+    for (const Record &old : list)
+      if (old.cluster == record.cluster && old.time == record.time &&
+          old.lanes == record.lanes && old.tag == record.tag)
+        return;
+    list.push_back(record);
+  };
+  for (uint64_t end = offset + bytes; offset < end;) {
+    const Page &page = this->page(buffer, offset);
+    uint32_t cell = uint32_t(offset & (PageBytes - 1)) >> page.shift;
+    for (LayerKind kind : {Write, StrongWrite, OtherStrongWrite})
+      add(at(page, kind, cell), page, cell);
+    offset = (offset >> page.shift << page.shift) + (1 << page.shift);
+  }
+}
+
 namespace {
 
 /// Records an access by bytes for the order between clusters.

@@ -97,6 +97,10 @@ public:
   /// Whether the present cluster has itself written all bytes in the mask of
   /// the word at `offset`. For clusters that do not communicate.
   bool isOwnWrite(const Buffer &buffer, uint64_t offset, uint32_t mask);
+  /// Appends the distinct writes that the bytes hold, as far as the clusters
+  /// that run can know of them.
+  void listWrites(const Ordering &ordering, const Buffer &buffer,
+                  uint64_t offset, uint32_t bytes, std::vector<Record> &list);
 
   GlobalOrder *const order;
 

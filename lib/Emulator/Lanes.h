@@ -171,6 +171,8 @@ bool decodeBulkCopy(InstDecoder &d, Inst &inst);
 bool decodeAsyncStore(InstDecoder &d, Inst &inst);
 /// fence.proxy and fence.mbarrier_init, from "proxy" or "mbarrier_init" on.
 bool decodeProxyFence(InstDecoder &d, Inst &inst);
+/// Of a fence for tensor maps.
+bool takeTensorMapScope(InstDecoder &d, Scope &scope);
 /// barrier.cluster, behind "cluster".
 bool decodeClusterBarrier(InstDecoder &d, Inst &inst);
 const OpcodeTable *buildTable();

@@ -7,8 +7,7 @@
 //===----------------------------------------------------------------------===//
 //
 // fence.proxy and fence.mbarrier_init. Between virtual addresses of the same
-// memory and for tensor maps there is nothing to do, as every access sees one
-// memory.
+// memory there is nothing to do, as every access sees one memory.
 //
 //===----------------------------------------------------------------------===//
 
@@ -33,9 +32,16 @@ bool fenceInit(Warp &warp, const Inst &, uint32_t mask) {
   return true;
 }
 
+bool releaseTensorMaps(Warp &warp, const Inst &inst, uint32_t mask) {
+  if (warp.block->worker.shadow)
+    warp.block->worker.tensorMapFences.release(warp, mask, Scope(inst.data));
+  return true;
+}
+
 /// The tensor map at the address is 128 bytes of global memory.
 bool acquireTensorMap(Warp &warp, const Inst &inst, uint32_t mask) {
   const uint64_t *base = lanes<uint64_t>(warp, inst.op[0]);
+  Time time = warp.block->cluster.ordering.advance(warp);
   for (; mask; mask &= mask - 1) {
     unsigned lane = unsigned(std::countr_zero(mask));
     uint64_t address = base[lane] + uint64_t(inst.offset);
@@ -43,24 +49,27 @@ bool acquireTensorMap(Warp &warp, const Inst &inst, uint32_t mask) {
     if (!warp.block->launch.memory->findRange(address, 128, reason))
       return warp.block->failAt(warp, inst, ReportKind::OutOfBounds, int(lane),
                                 address, reason);
+    if (warp.block->worker.shadow)
+      warp.block->worker.tensorMapFences.acquire({&warp, &inst, lane}, address,
+                                                 time, Scope(inst.data));
   }
   return true;
 }
 
-bool takeScope(InstDecoder &d) {
-  return d.takeOneOf({"cta", "cluster", "gpu", "sys"}) >= 0 ||
-         d.fail("expected a scope");
-}
-
 bool decodeTensorMapFence(InstDecoder &d, Inst &inst) {
-  inst.handler = &nothing;
-  if (d.take("release"))
-    return takeScope(d) && d.finish(0);
+  Scope scope = Scope::Block;
+  if (d.take("release")) {
+    inst.handler = &releaseTensorMaps;
+    if (!takeTensorMapScope(d, scope) || !d.finish(0))
+      return false;
+    inst.data = uint32_t(scope);
+    return true;
+  }
   if (!d.take("acquire"))
     return d.fail("expected '.acquire' or '.release'");
   uint32_t bytes = 0;
   int64_t size = 0;
-  if (!takeScope(d) || !d.finish(2) ||
+  if (!takeTensorMapScope(d, scope) || !d.finish(2) ||
       !d.address(0, Space::Generic, inst.op[0], bytes, inst.offset) ||
       !d.immediate(1, size))
     return false;
@@ -68,6 +77,7 @@ bool decodeTensorMapFence(InstDecoder &d, Inst &inst) {
     return d.failAt(d.operand(1),
                     "expected a size of 128, found " + std::to_string(size));
   inst.handler = &acquireTensorMap;
+  inst.data = uint32_t(scope);
   return true;
 }
 
@@ -86,6 +96,14 @@ bool decodeRestrictedFence(InstDecoder &d, Inst &inst) {
 }
 
 } // namespace
+
+bool takeTensorMapScope(InstDecoder &d, Scope &scope) {
+  int found = d.takeOneOf({"cta", "cluster", "gpu", "sys"});
+  scope = found == 0   ? Scope::Block
+          : found == 1 ? Scope::Cluster
+                       : Scope::Device;
+  return found >= 0 || d.fail("expected a scope");
+}
 
 bool decodeProxyFence(InstDecoder &d, Inst &inst) {
   inst.cls = InstClass::Barrier;

@@ -91,6 +91,9 @@ bool readBox(const Actor &actor, Box &box) {
   if (!readTensorMap(actor, box.mapAddress, box.map) ||
       !checkTensor(actor, box.mapAddress, box.map, rank))
     return false;
+  const Worker &worker = warp.block->worker;
+  if (worker.shadow && !worker.tensorMapFences.check(actor, box.mapAddress))
+    return false;
   const Ref *refs = warp.block->program.operands.data() + inst.extra;
   for (uint32_t i = 0; i < rank; ++i)
     box.coordinates[i] = lanes<int32_t>(warp, refs[i])[actor.lane];

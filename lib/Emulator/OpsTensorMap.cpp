@@ -79,6 +79,8 @@ bool copyMap(Warp &warp, const Inst &inst, uint32_t mask) {
     return false;
   std::memcpy(target, source, TensorMapBytes);
   ++warp.block->cluster.progress;
+  if (warp.block->worker.shadow)
+    warp.block->worker.tensorMapFences.release(warp, mask, Scope(inst.target));
   return true;
 }
 
@@ -200,8 +202,10 @@ bool decodeCopy(InstDecoder &d, Inst &inst) {
        {"global", "shared::cta", "tensormap::generic", "release"})
     if (!d.take(modifier))
       return d.fail(std::string("expected '.") + modifier + "'");
-  if (d.takeOneOf({"cta", "cluster", "gpu", "sys"}) < 0)
-    return d.fail("expected a scope");
+  Scope scope;
+  if (!takeTensorMapScope(d, scope))
+    return false;
+  inst.target = int32_t(scope);
   if (!d.take("sync") || !d.take("aligned"))
     return d.fail("expected '.sync.aligned'");
   inst.cls = InstClass::SharedLoad;

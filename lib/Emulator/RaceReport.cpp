@@ -124,6 +124,14 @@ bool ropewalk::emulator::reportConflict(const Accessor &a, Space space,
         "accesses, through the async proxy, bytes that " + other +
         " has written through the generic proxy; no fence.proxy.async stands "
         "between them";
+  } else if (conflict.kind != Conflict::Unordered) {
+    kind = ReportKind::ProxyRace;
+    text = "holds the tensor map, which " + other +
+           " has written through the generic proxy; no "
+           "fence.proxy.tensormap::generic." +
+           (conflict.kind == Conflict::Unreleased ? "release" : "acquire") +
+           " stands between the write and the use of the map, with a scope "
+           "that both threads are in";
   } else if (isAsync) {
     kind = ReportKind::AsyncHazard;
     text = !a.isWrite

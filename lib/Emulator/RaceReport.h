@@ -49,7 +49,12 @@ inline Scope scopeOfTag(uint32_t tag) {
 
 /// A recorded access that conflicts with the one that is checked.
 struct Conflict {
-  enum Kind : uint8_t { Unordered, Unfenced };
+  enum Kind : uint8_t {
+    Unordered,
+    Unfenced,   ///< No proxy fence.
+    Unreleased, ///< Of a tensor map: no releasing proxy fence,
+    Unacquired  ///< or no acquiring one.
+  };
   Kind kind = Unordered;
   bool otherWrote = true;
   uint32_t tag = 0;
