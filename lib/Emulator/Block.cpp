@@ -260,7 +260,7 @@ bool Block::checkRegisters(Warp &warp, const Inst &inst, uint32_t mask) {
   for (unsigned i = 0; i < inst.trackReads; ++i) {
     uint32_t missing = mask & ~warp.initialized[list[i]];
     if (i + inst.trackOptional >= inst.trackReads)
-      missing &= warp.predicate(inst.op[0]) ^ inst.optionalFlip;
+      missing &= warp.predicate(inst.optionalWhere) ^ inst.optionalFlip;
     clean &= ~missing;
     if (missing)
       culprit = list[i];

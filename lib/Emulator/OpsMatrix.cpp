@@ -60,12 +60,16 @@ ROPEWALK_INLINE Elements transpose(Elements matrix) {
       46, 54, 62, 7, 15, 23, 31, 39, 47, 55, 63);
 }
 
+/// The lanes that give addresses of rows.
+constexpr uint32_t lanesOfRows(unsigned count) {
+  return count == 4 ? ~uint32_t(0) : (uint32_t(1) << 8 * count) - 1;
+}
+
 /// A generic address may lie anywhere, but these instructions know only the
 /// block's shared memory.
 bool resolveRows(Warp &warp, const Inst &inst, AccessKind kind,
                  Access &access) {
-  uint32_t mask =
-      inst.count == 4 ? ~uint32_t(0) : (uint32_t(1) << 8 * inst.count) - 1;
+  uint32_t mask = lanesOfRows(inst.count);
   if (Space(inst.data >> MemorySpaceShift & 15) == Space::Generic) {
     Vec<uint64_t> address =
         get<uint64_t>(warp, inst.op[0]) + uint64_t(inst.offset);
@@ -154,11 +158,6 @@ bool decodeLoadStore(InstDecoder &d, Inst &inst) {
   inst.cls = isLoad ? InstClass::SharedLoad : InstClass::SharedStore;
   inst.count = uint8_t(count);
   inst.data |= uint32_t(space) << MemorySpaceShift;
-  uint32_t baseBytes = 0;
-  if (!d.address(isLoad ? 1 : 0, space, inst.op[0], baseBytes, inst.offset))
-    return false;
-  if (baseBytes == 4)
-    inst.data |= MemoryNarrowBase;
   const OperandSyntax &value = d.operand(isLoad ? 0 : 1);
   bool isVector = value.kind == OperandSyntax::Vector;
   if (isVector ? value.parts.size() != count : count != 1)
@@ -169,6 +168,17 @@ bool decodeLoadStore(InstDecoder &d, Inst &inst) {
     if (!(isLoad ? d.destination(element, ScalarType::B32, inst.list[i])
                  : d.source(element, ScalarType::B32, inst.list[i])))
       return false;
+  }
+  // The address comes last, as it counts only in the lanes that have a row.
+  uint32_t baseBytes = 0;
+  const OperandSyntax &address = d.operand(isLoad ? 1 : 0);
+  if (!d.address(isLoad ? 1 : 0, space, inst.op[0], baseBytes, inst.offset))
+    return false;
+  if (baseBytes == 4)
+    inst.data |= MemoryNarrowBase;
+  if (address.kind == OperandSyntax::Memory) {
+    inst.optionalReads = 1;
+    inst.optionalWhere = d.constant(lanesOfRows(count), 4);
   }
   if (isLoad)
     inst.handler = count == 1   ? &loadMatrix<1>

@@ -313,6 +313,7 @@ bool decodeMultiply(InstDecoder &d, Inst &inst) {
   inst.optionalFlip = isNegated ? ~uint32_t(0) : 0;
   const OperandSyntax &scale = d.operand(3);
   bool isConstant = scale.kind == OperandSyntax::Immediate;
+  inst.optionalWhere = inst.op[0];
   if (isConstant && scale.value != 0 && scale.value != 1)
     return d.failAt(scale, "expected a predicate, 0 or 1 as scale-d");
   if (!isConstant || scale.value) {

@@ -83,9 +83,11 @@ struct Inst {
   uint32_t trackBegin = 0;
   uint16_t trackReads = 0, trackWrites = 0;
   /// Of the registers that this instruction reads, the last ones count only
-  /// where the predicate op[0], flipped, holds: in all, and of those tracked.
+  /// where the predicate `optionalWhere`, flipped, holds: in all, and of those
+  /// tracked.
   uint16_t optionalReads = 0, trackOptional = 0;
   uint32_t optionalFlip = 0;
+  Ref optionalWhere;
   SourceLocation location;
   /// From .loc: `sourceFile` is a key of ModuleData::files; line 0 means
   /// unknown.

@@ -262,6 +262,37 @@ TEST_F(MatrixTest, UninitializedRowsAndRaces) {
               "races with an access of warp");
 }
 
+// Guards that an address register counts only in the lanes that have a row, and
+// those of the elements in all lanes.
+TEST_F(MatrixTest, AddressesOfTheLanesWithRows) {
+  for (unsigned count : {1u, 2u, 4u})
+    for (const std::string base : {"ldmatrix", "stmatrix"}) {
+      auto body = [&](unsigned lanes, const std::string &set) {
+        return head(16, 0, 0) + fillRows() +
+               "bar.warp.sync 0xffffffff;\nsetp.lt.u32 %p1, %r1, " +
+               std::to_string(lanes) + ";\n@%p1 mov.u32 %r7, %r3;\n" + set +
+               opcode(base, count, false, Form::Narrow) +
+               (base == "ldmatrix" ? registers(count) + ", [%r7];\n"
+                                   : "[%r7], " + registers(count) + ";\n");
+      };
+      std::string all, some;
+      for (unsigned i = 0; i < count; ++i) {
+        std::string move = "mov.u32 %r" + std::to_string(10 + i) + ", 0;\n";
+        all += move;
+        some += "@%p1 " + move;
+      }
+      ASSERT_RAN(launch(body(8 * count, all), 0));
+      expectFault(launch(body(8 * count - 1, all), 0),
+                  ReportKind::UninitializedRegister,
+                  "reads register %r7 before it is written",
+                  int(8 * count - 1));
+      if (base == "stmatrix" && count < 4)
+        expectFault(launch(body(8 * count, some), 0),
+                    ReportKind::UninitializedRegister, "reads register %r1",
+                    int(8 * count));
+    }
+}
+
 // Guards .aligned: all 32 lanes or a report.
 TEST_F(MatrixTest, DivergentLanes) {
   std::string setup = head(16, 0, 0) + fillRows() +
