@@ -84,6 +84,7 @@ bool issue(Warp &warp, const Inst &inst, uint32_t) {
 bool fence(Warp &warp, const Inst &inst, uint32_t) {
   WgmmaState &state = warp.block->warpgroups->warps[warp.index];
   state.fence = ++state.now;
+  state.hasWaited = false;
   return stepWarpgroup(warp, inst);
 }
 
@@ -138,6 +139,7 @@ bool wait(Warp &warp, const Inst &inst, uint32_t mask) {
     last = state.groups.front();
     state.groups.pop_front();
   }
+  state.hasWaited |= last > state.completed;
   completeOperations(warp, last);
   warp.block->cluster.ordering.awaitGroups(warp, mask, Ego::Matrix,
                                            uint32_t(inst.offset));
@@ -311,9 +313,9 @@ bool decodeMultiply(InstDecoder &d, Inst &inst) {
   if (!d.predicateSource(3, inst.op[0], isNegated))
     return false;
   inst.optionalFlip = isNegated ? ~uint32_t(0) : 0;
+  inst.optionalWhere = inst.op[0];
   const OperandSyntax &scale = d.operand(3);
   bool isConstant = scale.kind == OperandSyntax::Immediate;
-  inst.optionalWhere = inst.op[0];
   if (isConstant && scale.value != 0 && scale.value != 1)
     return d.failAt(scale, "expected a predicate, 0 or 1 as scale-d");
   if (!isConstant || scale.value) {

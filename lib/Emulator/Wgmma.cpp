@@ -55,7 +55,7 @@ bool checkTouch(Warp &warp, const Inst &inst, uint32_t mask) {
     if (holder > state.completed) [[unlikely]]
       return reportHeld(warp, inst, std::countr_zero(mask),
                         i < touch.reads ? "reads" : "writes", list[i], holder);
-    if (!inst.copiesBits) {
+    if (!inst.copiesBits || state.hasWaited) {
       use.access = &inst;
       use.accessed = state.now;
     }

@@ -18,7 +18,8 @@
 //
 // Compilers put moves between a fence and a wgmma, and the assembler makes them
 // disappear. So a move counts as an access only while an operation has the
-// register.
+// register, and after a wait: what a program does with its results between a
+// wait and the next wgmma needs a fence.
 //
 //===----------------------------------------------------------------------===//
 
@@ -73,6 +74,7 @@ struct WgmmaState {
   uint64_t completed = 0;    ///< Operations that this warp has waited for.
   std::vector<Time> commits; ///< When each group was committed.
   uint64_t now = 0, fence = 0; ///< A fence at time 0 is none.
+  bool hasWaited = false;      ///< For some operation, since the last fence.
 
   /// An operation that is not complete.
   const Inst &operation(uint64_t number) const {

@@ -169,8 +169,16 @@ TEST_F(WgmmaHazardTest, RequiresFences) {
                    Commit + wait(0),
                "has used since the last wgmma.fence");
   // Moves, which compilers put anywhere, vanish in the assembler.
-  expectClean(Fence + "mov.b32 %r2, 0f3f800000;\n" + multiply() + Commit +
-              wait(0));
+  const std::string move = "mov.b32 %r2, 0f3f800000;\n";
+  expectClean(Fence + move + multiply() + Commit + wait(0));
+  // Those after a wait are what the program does with its results.
+  const std::string first = Fence + multiply(0, true) + Commit + wait(0);
+  for (const std::string &change : {move, std::string("mov.b32 %a1, 0;\n"),
+                                    std::string("mov.b32 %r4, %r2;\n")}) {
+    expectHazard(first + change + multiply(0, true) + Commit + wait(0),
+                 "which the 'mov.b32' of line ");
+    expectClean(first + change + Fence + multiply(0, true) + Commit + wait(0));
+  }
 }
 
 TEST_F(WgmmaHazardTest, RequiresFencesBetweenShapes) {
