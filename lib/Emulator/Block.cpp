@@ -239,6 +239,7 @@ bool Block::fail(const Warp &warp, const Inst &inst, ReportKind kind, int lane,
   report.detail = "'" + program.opcodes[inst.id] + "' " + std::move(detail);
   report.location = inst.location;
   report.source = sourceOf(*launch.kernel->module, inst);
+  report.inlinedAt = callersOf(*launch.kernel->module, inst);
   report.block = int64_t(index);
   report.blockIndex = position;
   report.warp = int(warp.index);

@@ -313,6 +313,7 @@ Report ClusterRaces::makeReport(uint64_t place, const Side &mine,
   if (const Inst *inst = instOf(mine.record)) {
     report.location = inst->location;
     report.source = sourceOf(*launch.kernel->module, *inst);
+    report.inlinedAt = callersOf(*launch.kernel->module, *inst);
     report.detail = "'" + program.opcodes[inst->id] + "' ";
   }
   report.detail += "in .global memory races with an access of warp " +

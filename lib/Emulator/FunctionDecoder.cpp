@@ -77,6 +77,7 @@ bool FunctionDecoder::decode(const InstructionSyntax &syntax, uint32_t id) {
   inst.sourceFile = syntax.source.file;
   inst.sourceLine = syntax.source.line;
   inst.sourceColumn = syntax.source.column;
+  inst.sourceCaller = syntax.source.caller;
   inst.id = id;
   if (syntax.guard >= 0) {
     inst.guard = rows[syntax.guard];

@@ -160,7 +160,11 @@ std::string ropewalk::emulator::reportJson(const Report &report) {
                      ", \"detail\": " + quoted(report.detail) +
                      ", \"line\": " + std::to_string(report.location.line) +
                      ", \"column\": " + std::to_string(report.location.column) +
-                     ", \"source\": " + quoted(report.source) + ", \"block\": ";
+                     ", \"source\": " + quoted(report.source) +
+                     ", \"inlined_at\": [";
+  for (const std::string &caller : report.inlinedAt)
+    text += (&caller == report.inlinedAt.data() ? "" : ", ") + quoted(caller);
+  text += "], \"block\": ";
   if (report.block >= 0)
     text += "[" + std::to_string(report.blockIndex.x) + ", " +
             std::to_string(report.blockIndex.y) + ", " +

@@ -19,6 +19,7 @@
 #include "Lexer.h"
 #include "Syntax.h"
 
+#include <array>
 #include <map>
 #include <optional>
 #include <set>
@@ -190,6 +191,10 @@ private:
   std::vector<std::pair<uint32_t, std::vector<std::pair<std::string, int>>>>
       pendingTargets;
   SourcePlace source; ///< Of the last .loc.
+  using PlaceKey = std::array<uint32_t, 4>;
+  /// By file, line and column, the caller of the last .loc that names them.
+  std::map<PlaceKey, uint32_t> callerOfPlace;
+  std::map<PlaceKey, uint32_t> callerIndex; ///< By the members of the caller.
   int nesting = 0;
   bool inCall = false; ///< Parentheses list arguments.
   /// What the operands of the current instruction name.

@@ -28,6 +28,7 @@ bool Parser::parseBody(FunctionSyntax &target) {
   scopes.clear();
   pendingTargets.clear();
   source = SourcePlace();
+  callerOfPlace.clear();
   next(); // '{'
   scopes.emplace_back();
   scope = 0;
@@ -146,12 +147,22 @@ bool Parser::parseLocation(const Token &token) {
     } else if (attribute.text == "inlined_at") {
       if (!numbers(caller))
         return false;
+      // The call was inlined itself where an earlier .loc says so.
+      auto outer = callerOfPlace.find({caller[0], caller[1], caller[2], 0});
+      uint32_t next = outer == callerOfPlace.end() ? 0 : outer->second;
+      auto [entry, isNew] =
+          callerIndex.insert({{caller[0], caller[1], caller[2], next},
+                              uint32_t(module.callers.size() + 1)});
+      if (isNew)
+        module.callers.push_back({caller[0], caller[1], caller[2], next});
+      source.caller = entry->second;
     } else {
       return fail(attribute, "expected 'function_name' or 'inlined_at' in "
                              "'.loc', found " +
                                  describe(attribute));
     }
   }
+  callerOfPlace[{source.file, source.line, source.column, 0}] = source.caller;
   return true;
 }
 

@@ -92,6 +92,8 @@ struct Inst {
   /// From .loc: `sourceFile` is a key of ModuleData::files; line 0 means
   /// unknown.
   uint32_t sourceFile = 0, sourceLine = 0, sourceColumn = 0;
+  /// See SourcePlace::caller.
+  uint32_t sourceCaller = 0;
   std::vector<uint32_t> targets; ///< Of an indexed branch.
 };
 
@@ -168,6 +170,8 @@ struct Program {
 /// Without the column for `withColumn` false.
 std::string sourceOf(const ModuleData &module, const Inst &inst,
                      bool withColumn = true);
+/// Where that code was inlined, the innermost place first.
+std::vector<std::string> callersOf(const ModuleData &module, const Inst &inst);
 
 } // namespace ropewalk::emulator
 

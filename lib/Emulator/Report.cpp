@@ -44,15 +44,41 @@ const char *ropewalk::emulator::name(ReportKind kind) {
   return names[size_t(kind)];
 }
 
+namespace {
+
+/// "file.cu:12:5"; "" if unknown.
+std::string textOf(const ModuleData &module, const SourcePlace &place,
+                   bool withColumn) {
+  auto file = module.files.find(place.file);
+  if (!place.line || file == module.files.end())
+    return {};
+  std::string text = file->second + ":" + std::to_string(place.line);
+  if (withColumn && place.column)
+    text += ":" + std::to_string(place.column);
+  return text;
+}
+
+/// Callers that a report names.
+constexpr size_t MaxCallers = 16;
+
+} // namespace
+
 std::string ropewalk::emulator::sourceOf(const ModuleData &module,
                                          const Inst &inst, bool withColumn) {
-  auto file = module.files.find(inst.sourceFile);
-  if (!inst.sourceLine || file == module.files.end())
-    return {};
-  std::string text = file->second + ":" + std::to_string(inst.sourceLine);
-  if (withColumn && inst.sourceColumn)
-    text += ":" + std::to_string(inst.sourceColumn);
-  return text;
+  return textOf(module, {inst.sourceFile, inst.sourceLine, inst.sourceColumn},
+                withColumn);
+}
+
+std::vector<std::string> ropewalk::emulator::callersOf(const ModuleData &module,
+                                                       const Inst &inst) {
+  std::vector<std::string> list;
+  for (uint32_t next = inst.sourceCaller; next && list.size() < MaxCallers;) {
+    const SourcePlace &place = module.callers[next - 1];
+    if (std::string text = textOf(module, place, true); !text.empty())
+      list.push_back(std::move(text));
+    next = place.caller;
+  }
+  return list;
 }
 
 std::string Report::str() const {
@@ -74,8 +100,12 @@ std::string Report::str() const {
     std::snprintf(hex, sizeof hex, "0x%llx", (unsigned long long)address);
     place += std::string(", address ") + hex;
   }
-  if (!source.empty())
-    place += " (" + source + ")";
+  if (!source.empty()) {
+    place += " (" + source;
+    for (const std::string &caller : inlinedAt)
+      place += ", inlined at " + caller;
+    place += ")";
+  }
   text += place + ": " + detail;
   if (other.block >= 0) {
     text += "; the other party: block " + std::to_string(other.block);

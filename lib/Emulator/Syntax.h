@@ -89,6 +89,8 @@ struct SourcePlace {
   uint32_t file = 0;
   uint32_t line = 0;
   uint32_t column = 0;
+  /// Where it was inlined: 1 + index in ModuleData::callers, 0 for nowhere.
+  uint32_t caller = 0;
 };
 
 struct OperandSyntax {
@@ -172,6 +174,8 @@ struct ModuleData {
   uint64_t globalBase = 0;
   uint64_t globalBytes = 0;
   std::map<uint32_t, std::string> files; ///< By the number of .file.
+  /// Places of calls that were inlined, each before what is inlined there.
+  std::vector<SourcePlace> callers;
   std::map<std::string, std::string, std::less<>> aliases;
   /// Declared device functions, numbered.
   std::map<std::string, uint32_t, std::less<>> functionNames;

@@ -33,6 +33,7 @@ class EmulationError(RuntimeError):
     kernel: its name. detail: the reason alone; the message has all of it.
     line, column: of the PTX text, from 1; 0 if unknown.
     source: file and line of the program that the PTX was made of, "" if unknown.
+    inlined_at: places where that was inlined, innermost first.
     block: (x, y, z) of the block at fault, warp: its number in the block, lane: the
         lowest lane at fault; None where they do not apply.
     address: device address of the access, or None. argument: name of the parameter
@@ -52,6 +53,7 @@ class EmulationError(RuntimeError):
         self.line: int = report.get("line", 0)
         self.column: int = report.get("column", 0)
         self.source: str = report.get("source", "")
+        self.inlined_at: list[str] = report.get("inlined_at", [])
         block = report.get("block")
         self.block: tuple[int, int, int] | None = None if block is None else tuple(block)
         self.warp: int | None = report.get("warp")

@@ -96,7 +96,8 @@ enum { ROPEWALK_PTX_PROFILE = 1 };
     Returns 1 if the kernel is at fault, and an object with
         "kind" ("out-of-bounds" for example), "kernel", "detail", "line" and
         "column" (of the PTX text, 0 if unknown), "source" (of the program that
-        the PTX was made of, "" if unknown), "block" ([x, y, z] or null),
+        the PTX was made of, "" if unknown), "inlined_at" (a list of the places
+        where that was inlined, innermost first), "block" ([x, y, z] or null),
         "warp", "lane" and "address" (a number or null), "other" (null, or an
         object with "block" (linear), "warp", "lane", "line", "column") and
         "text", all of it in words.

@@ -72,6 +72,8 @@ struct Report {
   uint64_t address = 0;
   /// Source file and position of the instruction, from .loc; "" if unknown.
   std::string source;
+  /// Where that code was inlined, likewise; the innermost place first.
+  std::vector<std::string> inlinedAt;
   /// The other party of a race or hazard; block -1 if there is none, lane -1
   /// where all lanes of the warp took part.
   struct Party {

@@ -106,9 +106,10 @@ TEST_F(CInterfaceTest, Reports) {
   EXPECT_TRUE(has(R"({"kind": "out-of-bounds", "kernel": "k", "detail": )"
                   R"("'ld.global.u32' load in .global memory: )"))
       << json;
-  EXPECT_TRUE(has(R"("line": 10, "column": 1, "source": "", "block": )"
-                  R"([0, 0, 0], "warp": 0, "lane": 0, "address": )" +
-                  std::to_string(address) + R"(, "other": null, "text": )"))
+  EXPECT_TRUE(has(
+      R"("line": 10, "column": 1, "source": "", "inlined_at": [], "block": )"
+      R"([0, 0, 0], "warp": 0, "lane": 0, "address": )" +
+      std::to_string(address) + R"(, "other": null, "text": )"))
       << json;
   EXPECT_EQ(error().substr(0, 28), "out-of-bounds: kernel 'k', l");
   // What does not apply is null.

@@ -205,6 +205,45 @@ TEST_F(CallTest, ReportsKeepThePlace) {
   EXPECT_NE(result.report().detail.find("reads register v"), std::string::npos);
 }
 
+// Guards that a report tells where code was inlined, up to the kernel.
+TEST_F(CallTest, ReportsTellWhereCodeWasInlined) {
+  std::string body = "ld.param.u64 %d1, [p0];\n"
+                     ".loc 1 50 2\nadd.s64 %d2, %d1, 0;\n"
+                     ".loc 2 20 9, function_name $L__outer, inlined_at 1 50 2\n"
+                     "add.s64 %d2, %d2, 64;\n"
+                     ".loc 3 7 0, function_name $L__inner, inlined_at 2 20 9\n"
+                     "st.global.u32 [%d2], 1;\n"
+                     ".loc 1 51 0\nst.global.u32 [%d2], 1;\n";
+  std::string files = ".file 1 \"kernel.cu\"\n.file 2 \"outer.h\"\n"
+                      ".file 3 \"inner.h\"\n";
+  uint64_t out = device.allocate(64);
+  auto result = run(entryText(body, 1, files), {1}, {1}, arguments(out));
+  ASSERT_FALSE(bool(result));
+  EXPECT_EQ(result.report().source, "inner.h:7");
+  EXPECT_EQ(result.report().inlinedAt,
+            (std::vector<std::string>{"outer.h:20:9", "kernel.cu:50:2"}));
+  EXPECT_NE(result.report().str().find("(inner.h:7, inlined at outer.h:20:9, "
+                                       "inlined at kernel.cu:50:2)"),
+            std::string::npos)
+      << result.report().str();
+  // The store of the kernel itself.
+  body.erase(body.find("st.global.u32 [%d2], 1;"), 23);
+  result = run(entryText(body, 1, files), {1}, {1}, arguments(out));
+  ASSERT_FALSE(bool(result));
+  EXPECT_EQ(result.report().source, "kernel.cu:51");
+  EXPECT_TRUE(result.report().inlinedAt.empty());
+  // A place that calls itself.
+  std::string circle;
+  for (int i = 0; i < 40; ++i)
+    circle += ".loc 1 5 0, function_name $L__outer, inlined_at 1 5 0\n";
+  result = run(entryText("ld.param.u64 %d2, [p0];\n" + circle +
+                             "st.global.u32 [%d2+64], 1;\n",
+                         1, files),
+               {1}, {1}, arguments(out));
+  ASSERT_FALSE(bool(result));
+  EXPECT_EQ(result.report().inlinedAt.size(), 16u);
+}
+
 // Guards the calls that cannot be inlined: each is named.
 TEST_F(CallTest, RefusedCalls) {
   EXPECT_EQ(errorOf(".func f(.reg .u32 n)\n{ .reg .pred p;\n"
