@@ -430,9 +430,23 @@ bool ropewalk::emulator::startBulkCopy(BulkCopy copy) {
   reader.ego = Ego::BulkRead;
   writer.ego = Ego::Bulk;
   writer.isAtomic = c.reduction != Reduction::None;
-  if (!Side(*flight, reader, true).check() ||
-      !Side(*flight, writer, false).check())
+  if (!Side(*flight, reader, true).check())
     return false;
+  // Lanes that store the same, as in kernels where a whole warp issues the
+  // copies that one of its threads should: the bytes are the same as long as
+  // the first has not read them, so that it stands for all.
+  auto last = std::static_pointer_cast<Flight>(cluster.lastStore);
+  bool isStore =
+      c.completion == BulkCopy::OnGroup && c.reduction == Reduction::None;
+  if (isStore && last && !last->isRead && last->copy.warp == c.warp &&
+      last->copy.inst == c.inst && last->copy.pieces == c.pieces) {
+    flight->destinations = last->destinations;
+  } else {
+    if (!Side(*flight, writer, false).check())
+      return false;
+    if (isStore)
+      cluster.lastStore = flight;
+  }
   for (const BulkCopy::Piece &piece : c.pieces)
     c.warp->block->worker.counters.bulkBytes += piece.bytes;
   ++c.warp->block->worker.counters.bulkCopies;

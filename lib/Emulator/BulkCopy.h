@@ -41,6 +41,7 @@ struct BulkCopy {
   struct Place {
     Block *block = nullptr;
     uint64_t address = 0;
+    bool operator==(const Place &) const = default;
   };
   struct Piece {
     Place destination, source;
@@ -50,6 +51,7 @@ struct BulkCopy {
     bool isFill = false;
     uint64_t fill = 0;
     uint32_t fillBytes = 1;
+    bool operator==(const Piece &) const = default;
   };
 
   Warp *warp = nullptr;

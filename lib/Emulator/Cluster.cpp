@@ -48,6 +48,7 @@ void Cluster::start(uint64_t linear) {
   random.state = seed + index * 0x632be59bd9b4e019;
   async.reset(seed ? random.next() | 1 : 0);
   barrier = ClusterBarrier();
+  lastStore = nullptr;
   progress = executed = 0;
   uint32_t warpCount = uint32_t((launch.block.count() + 31) / 32);
   ordering.reset(uint32_t(blocks.size()) * warpCount * 32, launch.program->egos,

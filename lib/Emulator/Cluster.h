@@ -69,6 +69,7 @@ struct Cluster {
   SyncLocations sync{*this};
   AsyncQueue async;
   ClusterBarrier barrier;
+  std::shared_ptr<void> lastStore; ///< A bulk copy; see startBulkCopy.
   /// Counts everything that may let another warp go on.
   uint64_t progress = 0;
   uint64_t executed = 0;

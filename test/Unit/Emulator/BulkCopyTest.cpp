@@ -236,6 +236,48 @@ TEST_F(BulkCopyTest, StoresFromSharedMemory) {
       "st.shared.u32");
 }
 
+// Guards that lanes which all issue the same copy, as kernels of CuTe do, are
+// no race, and those that copy others to the same place are one.
+TEST_F(BulkCopyTest, LanesMayStoreTheSame) {
+  std::string body = R"(
+    shl.b32 %r11, %r10, 4; add.u32 %r12, %r1, %r11; mov.u32 %r13, 7;
+    st.shared.v4.u32 [%r12], {%r13, %r13, %r13, %r13};
+    fence.proxy.async;
+    bar.sync 0;
+    setp.lt.u32 %p1, %r10, 32;
+    @!%p1 bra STORED;
+    mov.u32 %r14, %r1; mov.u64 %d3, %d2;
+    cp.async.bulk.global.shared::cta.bulk_group [%d3], [%r14], 256;
+    cp.async.bulk.commit_group;
+    cp.async.bulk.wait_group.read 0;
+    add.u32 %r14, %r14, 256; add.s64 %d3, %d3, 256;
+    cp.async.bulk.global.shared::cta.bulk_group [%d3], [%r14], 256;
+    cp.async.bulk.commit_group;
+    cp.async.bulk.wait_group 0;
+  STORED:
+  )";
+  uint64_t input = upload(numbers(1));
+  uint64_t output = upload(std::vector<uint32_t>(128, 0));
+  auto args = arguments(input, output);
+  expectClean(text(body), {1}, {64}, args, [&] {
+    for (uint32_t value : download<uint32_t>(output, 128))
+      ASSERT_EQ(value, 7u);
+  });
+  expectReportAlways(text(replaced(body, "mov.u32 %r14, %r1;",
+                                   "and.b32 %r14, %r11, 16; "
+                                   "add.u32 %r14, %r14, %r1;")),
+                     {1}, {64}, args, ReportKind::AsyncHazard,
+                     "may still write");
+  expectReportAlways(text(replaced(body, "mov.u64 %d3, %d2;",
+                                   "cvt.u64.u32 %d3, %r11; "
+                                   "add.s64 %d3, %d3, %d2;")),
+                     {1}, {64}, args, ReportKind::AsyncHazard,
+                     "may still write");
+  // Both warps.
+  expectReportAlways(text(replaced(body, "%r10, 32;", "%r10, 64;")), {1}, {64},
+                     args, ReportKind::AsyncHazard, "may still write");
+}
+
 TEST_F(BulkCopyTest, AFullWaitShowsTheResult) {
   std::string body = std::string(storeBody) +
                      "@%p1 ld.global.u32 %r30, [%d2+4];\n"
