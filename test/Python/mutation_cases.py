@@ -7,19 +7,23 @@ instructions need several launches is there with each of them; the best outcome 
 
 from __future__ import annotations
 
+import functools
+import importlib
 import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
 import test_emulate_cuda as cuda
 import test_emulate_hopper as hopper
+import test_emulate_triton as triton
 from conftest import BUILD, ROOT
-from emulate_support import cuda_ptx
+from emulate_support import KERNELS, cuda_ptx
 from mutation_support import MutatingPackage, Row, best, rows_of
 from record_launches import record_launches
 
@@ -150,4 +154,48 @@ def cuda_kernels(rw: SimpleNamespace) -> Tables:
     return tables
 
 
-GROUPS = {"own": own, "cuda": cuda_kernels}
+# Triton.
+
+
+def triton_launches(kernels: ModuleType) -> dict[str, Callable[[MutatingPackage, int], object]]:
+    """Launches of test_emulate_triton.py by name of kernel, as functions of the package and the target."""
+    return {
+        "softmax": lambda rw, arch: triton.test_softmax(rw, kernels, arch, "fp32", 2, 1000),
+        "layer_norm": lambda rw, arch: triton.test_layer_norm(rw, kernels, arch, "fp16"),
+        # More tiles along k than stages, the last one in part.
+        **{name: functools.partial(
+            triton.run_matmul, kernels=kernels, dtype="fp16", out="fp16", shape=(64, 80, 400), stages=stages)
+           for name, stages in (("matmul of one stage", 1), ("matmul of three stages", 3))},
+        "matmul of 8 warps": functools.partial(
+            triton.run_matmul, kernels=kernels, dtype="fp16", out="fp16", shape=(130, 64, 400), stages=3,
+            tile=(128, 64, 64), warps=8, transposed=True),
+        "matmul_split": functools.partial(triton.run_split, kernels=kernels, shape=(64, 32, 320), splits=2),
+        "matmul_descriptor": lambda rw, arch: triton.test_descriptors(rw, kernels, arch, "fp16", (100, 80, 400)),
+        "matmul_device_descriptor": lambda rw, arch: (
+            triton.test_device_descriptors(rw, kernels) if arch == 90 else None),
+        **{f"matmul_persistent{name}": functools.partial(
+            triton.run_persistent, kernels=kernels, flatten=flatten, shape=(136, 216, 328))
+           for name, flatten in (("", False), (" flattened", True))},
+        "attention": lambda rw, arch: triton.test_attention(rw, kernels, arch, 64, "fp16", True),
+    }
+
+
+def triton_kernels(rw: SimpleNamespace) -> Tables:
+    """The kernels of triton_kernels.py for sm_80 and sm_90."""
+    pytest.importorskip("triton", reason="Triton is not installed")
+    sys.path.insert(0, str(KERNELS))
+    try:
+        kernels = importlib.import_module("triton_kernels")
+    finally:
+        sys.path.remove(str(KERNELS))
+    tables: Tables = {}
+    for name, launch in triton_launches(kernels).items():
+        for arch in (80, 90):
+            package = MutatingPackage(rw, seeds=SEEDS, tolerance=1e-2)
+            launch(package, arch=arch)
+            for found in package.tables.values():
+                tables[f"sm_{arch} {name}"] = best(found)
+    return tables
+
+
+GROUPS = {"own": own, "cuda": cuda_kernels, "triton": triton_kernels}

@@ -120,18 +120,24 @@ def test_matmul_transposed(rw, kernels, arch, shape, tile, warps):
     run_matmul(rw, kernels, arch, "fp16", "fp16", shape, 3, tile, warps, transposed=True)
 
 
-def test_split(rw, kernels, arch):
-    """Programs that add to the same elements, in any order; vectors of atomics on sm_90."""
-    m, n, k = 72, 96, 320
+def run_split(rw, kernels, arch, shape, splits):
+    """Runs kernels.matmul_split and checks its result."""
+    m, n, k = shape
     (a, exact_a), (b, exact_b) = normal((m, k), "bf16", 1), normal((k, n), "bf16", 2)
     kernel = triton_kernel(
         kernels.matmul_split, {"a": "*bf16", "b": "*bf16", "c": "*fp32", "m": "i32", "n": "i32", "k": "i32"},
-        {"BLOCK_M": 64, "BLOCK_N": 64, "BLOCK_K": 32, "SPLITS": 3}, arch, ("a", "b", "c", "n", "k"),
+        {"BLOCK_M": 64, "BLOCK_N": 64, "BLOCK_K": 32, "SPLITS": splits}, arch, ("a", "b", "c", "n", "k"),
         num_warps=4, num_stages=3)
     for seed in range(2):
         c = np.zeros((m, n), np.float32)
-        run_triton(rw, kernel, (2, 2, 3), [a, b, c, I32(m), I32(n), I32(k)], schedule_seed=seed)
+        run_triton(rw, kernel, (blocks(m, 64), blocks(n, 64), splits), [a, b, c, I32(m), I32(n), I32(k)],
+                   schedule_seed=seed)
         assert_product(c.astype(np.float64), exact_a, exact_b, "fp32")
+
+
+def test_split(rw, kernels, arch):
+    """Programs that add to the same elements, in any order; vectors of atomics on sm_90."""
+    run_split(rw, kernels, arch, (72, 96, 320), 3)
 
 
 @pytest.mark.parametrize("shape", [(64, 64, 64), (100, 80, 400)])
@@ -167,10 +173,9 @@ def test_device_descriptors(rw, kernels):
     assert_product(decode(c, "fp16"), exact_a, exact_b, "fp16")
 
 
-@pytest.mark.parametrize("flatten", [False, True])
-def test_persistent(rw, kernels, arch, flatten):
-    """Three programs for seven tiles, 128 x 64 with 8 warps; loops apart and flattened into one."""
-    m, n, k = 136, 216, 136
+def run_persistent(rw, kernels, arch, flatten, shape):
+    """Runs kernels.matmul_persistent by three programs and checks its result."""
+    m, n, k = shape
     (a, exact_a), (b, exact_b) = normal((m, k), "bf16", 1), normal((n, k), "bf16", 2)
     c = blank((m, n), "bf16")
     signature = {"a": "tensordesc<bf16[128, 64]>", "b": "tensordesc<bf16[64, 64]>", "c": "tensordesc<bf16[128, 64]>",
@@ -185,6 +190,12 @@ def test_persistent(rw, kernels, arch, flatten):
         c[:] = blank((m, n), "bf16")
         run_triton(rw, kernel, 3, [*arguments, I32(m), I32(n), I32(k)], schedule_seed=seed)
         assert_product(decode(c, "bf16"), exact_a, exact_b.T, "bf16")
+
+
+@pytest.mark.parametrize("flatten", [False, True])
+def test_persistent(rw, kernels, arch, flatten):
+    """Three programs for eight tiles, 128 x 64 with 8 warps; loops apart and flattened into one."""
+    run_persistent(rw, kernels, arch, flatten, (136, 216, 136))
 
 
 @pytest.mark.parametrize("causal", [False, True])
