@@ -128,9 +128,11 @@ class Table:
                     found.append(f"{name}: no reason {row.reason!r}")
         return found + [f"reason {name!r} is not used" for name in self.reasons if name not in used]
 
-    def totals(self) -> Counter[str]:
-        """The number of mutants by outcome, without the kinds of reports."""
-        return Counter(OUTCOMES[row.rank] for rows in self.kernels.values() for row in rows)
+    def summary(self, group: str) -> str:
+        """A line of the table in docs/Emulator.md: kernels, mutants and how many there are of each outcome."""
+        counts = Counter(OUTCOMES[row.rank] for rows in self.kernels.values() for row in rows)
+        cells = [group, len(self.kernels), counts.total(), *(counts[outcome] for outcome in OUTCOMES[:-1])]
+        return "| " + " | ".join(map(str, cells)) + " |"
 
 
 def differences(expected: list[Row], found: list[Row]) -> list[str]:

@@ -7,7 +7,8 @@ expected, with a reason for every mutant that is not reported; after a change,
 
     python test/Python/test_mutations.py --update [GROUP ...]
 
-writes the tables again, keeps the reasons, and says where one is missing.
+writes the tables again, keeps the reasons, says where one is missing, and prints the
+lines of the table in docs/Emulator.md.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from conftest import ROOT
 from mutation_cases import GROUPS
-from mutation_support import Table, differences, with_reasons
+from mutation_support import Row, Table, best, differences, with_reasons
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -39,10 +41,34 @@ def test_reasons(group: str) -> None:
     assert not Table.read(group).mistakes()
 
 
+@pytest.mark.parametrize("group", GROUPS)
+def test_totals(group: str) -> None:
+    """The page on the emulator says what the tables say."""
+    page = (ROOT / "docs" / "Emulator.md").read_text()
+    assert Table.read(group).summary(group) in page
+
+
 def test_own_kernels_need_what_they_have() -> None:
     """Nothing in our kernels can be taken away without a report."""
     rows = [row for rows in Table.read("own").kernels.values() for row in rows]
     assert len(rows) > 20 and all(row.outcome.startswith("reported") for row in rows)
+
+
+def test_differences_are_found() -> None:
+    """A mutant that goes unnoticed, one that is new, one that is gone, and reasons that are missing or left over."""
+    before = [Row("bar.sync", "deleted", "reported: shared-race"), Row("fence.sc.cta", "deleted", "unnoticed", "x")]
+    now = [Row("bar.sync", "deleted", "unnoticed"), Row("bar.sync #2", "deleted", "deadlock")]
+    assert not differences(before, before)
+    assert differences(before, now) == [
+        "gone: fence.sc.cta deleted, was unnoticed",
+        "bar.sync deleted: unnoticed, was reported: shared-race",
+        "bar.sync #2 deleted: deadlock, was not in the table",
+    ]
+    assert not Table({"a": before}, {"x": "why"}).mistakes()
+    assert Table({"a": before}, {}).mistakes() == ["a: no reason 'x'"]
+    assert Table({"a": before[:1]}, {"x": "why"}).mistakes() == ["reason 'x' is not used"]
+    assert Table({"a": now[:1]}, {}).mistakes() == ["a: bar.sync deleted: unnoticed, reason None"]
+    assert best([now[:1], before[:1]]) == before[:1]
 
 
 def update(groups: list[str]) -> int:
@@ -57,9 +83,7 @@ def update(groups: list[str]) -> int:
         used = {row.reason for rows in kernels.values() for row in rows}
         table = Table(kernels, {name: text for name, text in old.reasons.items() if name in used})
         table.write(group)
-        totals = table.totals()
-        print(f"{group}: {len(kernels)} kernels, {totals.total()} mutants: "
-              + ", ".join(f"{count} {outcome}" for outcome, count in totals.items()))
+        print(table.summary(group))
         for line in table.mistakes():
             status = 1
             print(f"  {line}")
