@@ -71,8 +71,14 @@ bool copyMap(Warp &warp, const Inst &inst, uint32_t mask) {
   if (!sharedPlace(warp, inst, Source, first, place))
     return false;
   Actor actor{&warp, &inst, first};
-  const std::byte *source =
-      accessShared(actor, *place.block, place.offset, TensorMapBytes, false);
+  const std::byte *source = accessShared(actor, *place.block, place.offset,
+                                         TensorMapUsedBytes, false);
+  if (source && place.offset + TensorMapBytes > place.block->shared.size)
+    return warp.block->failAt(warp, inst, ReportKind::OutOfBounds, int(first),
+                              place.offset,
+                              "copies 128 bytes that end beyond the block's " +
+                                  std::to_string(place.block->shared.size) +
+                                  " bytes of shared memory");
   std::byte *target =
       source ? accessGlobal(actor, to, TensorMapBytes, true) : nullptr;
   if (!target)

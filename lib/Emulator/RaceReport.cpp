@@ -126,7 +126,7 @@ bool ropewalk::emulator::reportConflict(const Accessor &a, Space space,
         "between them";
   } else if (conflict.kind != Conflict::Unordered) {
     kind = ReportKind::ProxyRace;
-    text = "holds the tensor map, which " + other +
+    text = "finds its tensor map, which " + other +
            " has written through the generic proxy; no "
            "fence.proxy.tensormap::generic." +
            (conflict.kind == Conflict::Unreleased ? "release" : "acquire") +

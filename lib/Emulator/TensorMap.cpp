@@ -8,14 +8,16 @@
 //
 // The rules are those that the CUDA driver documents. Strides need not grow
 // with the dimension: the documentation only shows such strides, the driver
-// takes any. 128 bytes: magic number, small fields, address, dimensions,
-// strides, box, steps, and a checksum in the last eight, so that a map which a
-// kernel or a copy has damaged is told from one that was never there.
+// takes any. Of the 128 bytes the first 64 hold everything, packed, with a
+// magic number and a checksum, so that a map which a kernel or a copy has
+// damaged is told from one that was never there. The others mean nothing, as on
+// a GPU: kernels of CuTe copy the first half of a map only.
 //
 //===----------------------------------------------------------------------===//
 
 #include "Ropewalk/Emulator/TensorMap.h"
 
+#include <bit>
 #include <cstring>
 #include <iterator>
 
@@ -37,31 +39,85 @@ const TypeInfo types[] = {
     {"tf32.ftz", 4, true}};
 static_assert(std::size(types) == size_t(TensorMapType::Count));
 
-/// What the 128 bytes hold.
+/// What the bytes hold. Zeros stand for what has not been set yet.
 struct Encoded {
-  uint64_t magic;
-  uint8_t type, rank, swizzle, fill;
-  uint32_t promotion;
+  uint16_t magic;
+  uint16_t kinds; ///< type, rank, swizzle, fill, promotion: 4, 3, 2, 1, 2 bits
+  uint32_t checksum;
+  uint8_t box[5];            ///< Bits 0 to 7.
+  uint8_t elementStrides[3]; ///< Four bits each.
   uint64_t address;
-  uint64_t dims[5];
-  uint64_t strides[4];
-  uint16_t box[5];
-  uint8_t elementStrides[5];
-  uint8_t unused[9];
-  uint64_t checksum;
+  uint32_t dims[5];    ///< Bits 0 to 31.
+  uint32_t strides[4]; ///< Bits 4 to 35.
+  uint16_t high;       ///< The bit of each box, then of each dimension.
+  uint16_t strideHigh; ///< Four bits each.
 };
-static_assert(sizeof(Encoded) == TensorMapBytes);
+static_assert(sizeof(Encoded) == TensorMapUsedBytes);
 
-constexpr uint64_t Magic = 0x31504d5457504f52; // "ROPWTMP1"
+constexpr uint16_t Magic = 0x4d54; // "TM"
 
-/// FNV-1a over everything before the checksum.
-uint64_t checksum(const Encoded &encoded) {
+/// FNV-1a of everything but the checksum, folded.
+uint32_t checksum(Encoded encoded) {
+  encoded.checksum = 0;
   unsigned char bytes[sizeof encoded];
   std::memcpy(bytes, &encoded, sizeof bytes);
   uint64_t hash = 0xcbf29ce484222325;
-  for (size_t i = 0; i < offsetof(Encoded, checksum); ++i)
-    hash = (hash ^ bytes[i]) * 0x100000001b3;
-  return hash;
+  for (unsigned char byte : bytes)
+    hash = (hash ^ byte) * 0x100000001b3;
+  return uint32_t(hash ^ hash >> 32);
+}
+
+/// The fields have to fit their bits.
+Encoded pack(const TensorMap &map) {
+  Encoded encoded{};
+  encoded.magic = Magic;
+  unsigned promotion = map.promotion ? std::countr_zero(map.promotion) - 5 : 0;
+  encoded.kinds =
+      uint16_t(unsigned(map.type) | map.rank << 4 | unsigned(map.swizzle) << 7 |
+               unsigned(map.fill) << 9 | promotion << 10);
+  encoded.address = map.address;
+  for (uint32_t i = 0; i < 5; ++i) {
+    encoded.box[i] = uint8_t(map.box[i]);
+    encoded.elementStrides[i / 2] |=
+        uint8_t(map.elementStrides[i] << i % 2 * 4);
+    encoded.dims[i] = uint32_t(map.dims[i]);
+    encoded.high |= uint16_t((map.box[i] >> 8) << i);
+    encoded.high |= uint16_t((map.dims[i] >> 32) << (5 + i));
+    if (i) {
+      encoded.strides[i - 1] = uint32_t(map.strides[i] >> 4);
+      encoded.strideHigh |= uint16_t((map.strides[i] >> 36) << (i - 1) * 4);
+    }
+  }
+  encoded.checksum = checksum(encoded);
+  return encoded;
+}
+
+/// Returns an empty text, or why these bytes are no map.
+std::string unpack(const std::byte *in, TensorMap &map) {
+  Encoded encoded;
+  std::memcpy(&encoded, in, sizeof encoded);
+  if (encoded.magic != Magic)
+    return "these 128 bytes are no tensor map";
+  if (encoded.checksum != checksum(encoded))
+    return "the tensor map was changed after it was made";
+  map = TensorMap();
+  map.type = TensorMapType(encoded.kinds & 15);
+  map.rank = encoded.kinds >> 4 & 7;
+  map.swizzle = TensorMapSwizzle(encoded.kinds >> 7 & 3);
+  map.fill = TensorMapFill(encoded.kinds >> 9 & 1);
+  unsigned promotion = encoded.kinds >> 10 & 3;
+  map.promotion = promotion ? 32u << promotion : 0;
+  map.address = encoded.address;
+  map.strides[0] = sizeOf(map.type);
+  for (uint32_t i = 0; i < 5; ++i) {
+    map.box[i] = encoded.box[i] | uint32_t(encoded.high >> i & 1) << 8;
+    map.elementStrides[i] = encoded.elementStrides[i / 2] >> i % 2 * 4 & 15;
+    map.dims[i] = encoded.dims[i] | uint64_t(encoded.high >> (5 + i) & 1) << 32;
+    if (i)
+      map.strides[i] = uint64_t(encoded.strides[i - 1]) << 4 |
+                       uint64_t(encoded.strideHigh >> (i - 1) * 4 & 15) << 36;
+  }
+  return {};
 }
 
 /// "box[1] is 300: expected ..."
@@ -169,54 +225,27 @@ std::string ropewalk::emulator::encode(const TensorMap &map,
                                        std::byte (&out)[TensorMapBytes]) {
   if (std::string reason = check(map); !reason.empty())
     return reason;
-  Encoded encoded{};
-  encoded.magic = Magic;
-  encoded.type = uint8_t(map.type);
-  encoded.rank = uint8_t(map.rank);
-  encoded.swizzle = uint8_t(map.swizzle);
-  encoded.fill = uint8_t(map.fill);
-  encoded.promotion = map.promotion;
-  encoded.address = map.address;
-  for (uint32_t i = 0; i < map.rank; ++i) {
-    encoded.dims[i] = map.dims[i];
-    if (i)
-      encoded.strides[i - 1] = map.strides[i];
-    encoded.box[i] = uint16_t(map.box[i]);
-    encoded.elementStrides[i] = uint8_t(i ? map.elementStrides[i] : 1);
+  // What has no meaning is not kept: equal maps are equal bytes.
+  TensorMap kept = map;
+  for (uint32_t i = 0; i < 5; ++i) {
+    if (i >= map.rank)
+      kept.dims[i] = kept.strides[i] = kept.box[i] = kept.elementStrides[i] = 0;
+    if (i == 0)
+      kept.elementStrides[i] = 1;
   }
-  encoded.checksum = checksum(encoded);
+  Encoded encoded = pack(kept);
+  std::memset(out, 0, sizeof out);
   std::memcpy(out, &encoded, sizeof encoded);
   return {};
 }
 
 bool ropewalk::emulator::decode(const std::byte *in, TensorMap &map,
                                 std::string &reason) {
-  Encoded encoded;
-  std::memcpy(&encoded, in, sizeof encoded);
-  if (encoded.magic != Magic) {
-    reason = "these 128 bytes are no tensor map";
+  reason = unpack(in, map);
+  if (!reason.empty())
     return false;
-  }
-  if (encoded.checksum != checksum(encoded)) {
-    reason = "the tensor map was changed after it was made";
-    return false;
-  }
-  map = TensorMap();
-  map.type = TensorMapType(encoded.type);
-  map.rank = encoded.rank;
-  map.address = encoded.address;
-  map.swizzle = TensorMapSwizzle(encoded.swizzle);
-  map.fill = TensorMapFill(encoded.fill);
-  map.promotion = encoded.promotion;
-  map.strides[0] = sizeOf(map.type);
-  for (uint32_t i = 0; i < 5; ++i) {
-    map.dims[i] = encoded.dims[i];
-    if (i)
-      map.strides[i] = encoded.strides[i - 1];
-    map.box[i] = encoded.box[i];
-    map.elementStrides[i] =
-        i < map.rank ? encoded.elementStrides[i] : uint32_t(1);
-  }
+  for (uint32_t i = map.rank; i < 5; ++i)
+    map.elementStrides[i] = 1;
   // A checksum is no proof: what comes out obeys the rules in any case.
   reason = check(map);
   return reason.empty();
@@ -232,47 +261,52 @@ TensorMapType ropewalk::emulator::tensorMapTypeOfPtx(uint32_t number) {
 
 std::string ropewalk::emulator::replace(std::byte *object, TensorMapField field,
                                         uint32_t ordinal, uint64_t value) {
-  Encoded encoded;
-  std::memcpy(&encoded, object, sizeof encoded);
-  static const std::byte zeros[TensorMapBytes] = {};
-  if (std::memcmp(object, zeros, sizeof zeros) == 0)
-    encoded.magic = Magic;
-  else if (encoded.magic != Magic)
-    return "these 128 bytes are no tensor map";
-  else if (encoded.checksum != checksum(encoded))
-    return "the tensor map was changed after it was made";
-  // What fits its place is kept, even if it is wrong: programs that replace
-  // several fields pass through maps that break rules.
-  auto tooLarge = [&](const std::string &what, uint64_t limit) {
-    return wrong(what, value, "at most " + std::to_string(limit));
+  TensorMap map;
+  static const std::byte zeros[TensorMapUsedBytes] = {};
+  if (std::memcmp(object, zeros, sizeof zeros) == 0) {
+    map.rank = 0;
+    for (uint32_t &stride : map.elementStrides)
+      stride = 0;
+  } else if (std::string reason = unpack(object, map); !reason.empty()) {
+    return reason;
+  }
+  // Programs that replace several fields pass through maps that break rules of
+  // the whole; only what no map can have is refused.
+  auto tooLarge = [&](const std::string &what, const std::string &limit) {
+    return wrong(what, value, "at most " + limit);
   };
   switch (field) {
   case TensorMapField::GlobalAddress:
-    encoded.address = value;
+    map.address = value;
     break;
   case TensorMapField::Rank:
     if (value > 4)
       return wrong("rank", value + 1, "1 to 5");
-    encoded.rank = uint8_t(value + 1);
+    map.rank = uint32_t(value + 1);
     break;
   case TensorMapField::BoxDim:
-    if (value > UINT16_MAX)
-      return tooLarge(element("box", ordinal), 256);
-    encoded.box[ordinal] = uint16_t(value);
+    if (value > 256)
+      return tooLarge(element("box", ordinal), "256");
+    map.box[ordinal] = uint32_t(value);
     break;
   case TensorMapField::GlobalDim:
-    encoded.dims[ordinal] = value;
+    if (value > uint64_t(1) << 32)
+      return tooLarge(element("dims", ordinal), "2^32");
+    map.dims[ordinal] = value;
     break;
   case TensorMapField::GlobalStride:
-    encoded.strides[ordinal] = value;
+    if (value % 16 || value >= uint64_t(1) << 40)
+      return wrong(element("strides", ordinal + 1), value,
+                   "a multiple of 16 bytes below 2^40");
+    map.strides[ordinal + 1] = value;
     break;
   case TensorMapField::ElementStride:
-    if (value > UINT8_MAX)
-      return tooLarge(element("elementStrides", ordinal), 8);
-    encoded.elementStrides[ordinal] = uint8_t(ordinal ? value : 1);
+    if (ordinal && value > 8)
+      return tooLarge(element("elementStrides", ordinal), "8");
+    map.elementStrides[ordinal] = ordinal ? uint32_t(value) : 1;
     break;
   case TensorMapField::ElementType:
-    encoded.type = uint8_t(tensorMapTypeOfPtx(uint32_t(value)));
+    map.type = tensorMapTypeOfPtx(uint32_t(value));
     break;
   case TensorMapField::InterleaveLayout:
     if (value)
@@ -281,15 +315,15 @@ std::string ropewalk::emulator::replace(std::byte *object, TensorMapField field,
   case TensorMapField::SwizzleMode:
     if (value > uint64_t(TensorMapSwizzle::B128))
       return wrong("swizzle", value, "0 to 3");
-    encoded.swizzle = uint8_t(value);
+    map.swizzle = TensorMapSwizzle(value);
     break;
   case TensorMapField::FillMode:
     if (value > uint64_t(TensorMapFill::Nan))
       return wrong("fill", value, "0 or 1");
-    encoded.fill = uint8_t(value);
+    map.fill = TensorMapFill(value);
     break;
   }
-  encoded.checksum = checksum(encoded);
+  Encoded encoded = pack(map);
   std::memcpy(object, &encoded, sizeof encoded);
   return {};
 }

@@ -71,7 +71,13 @@ const std::byte *findMap(const Actor &actor, uint64_t address) {
                " bytes of ." + name(space) + " memory");
     return nullptr;
   }
-  return accessGlobal(actor, address, TensorMapBytes, false);
+  DeviceMemory &memory = *block.launch.memory;
+  std::string reason;
+  if (!memory.findRange(address, TensorMapBytes, reason)) {
+    report(actor, ReportKind::OutOfBounds, address, reason);
+    return nullptr;
+  }
+  return accessGlobal(actor, address, TensorMapUsedBytes, false);
 }
 
 std::string shape(const uint64_t *dims, uint32_t rank) {
@@ -141,10 +147,10 @@ bool ropewalk::emulator::replaceTensorMapField(const Actor &actor,
   Block &block = *actor.warp->block;
   std::byte *data = nullptr;
   for (bool isWrite : {false, true})
-    if (!(data =
-              isShared
-                  ? accessShared(actor, block, address, TensorMapBytes, isWrite)
-                  : accessGlobal(actor, address, TensorMapBytes, isWrite)))
+    if (!(data = isShared ? accessShared(actor, block, address,
+                                         TensorMapUsedBytes, isWrite)
+                          : accessGlobal(actor, address, TensorMapUsedBytes,
+                                         isWrite)))
       return false;
   ++block.cluster.progress;
   std::string reason = replace(data, field, ordinal, value);

@@ -24,6 +24,8 @@
 namespace ropewalk::emulator {
 
 constexpr size_t TensorMapBytes = 128;
+/// The first bytes, which hold everything; the others have no meaning.
+constexpr size_t TensorMapUsedBytes = 64;
 constexpr size_t TensorMapAlignment = 64;
 
 /// In the order of CUtensorMapDataType; the packed types are not there.
@@ -104,7 +106,7 @@ enum class TensorMapField : uint8_t {
   FillMode
 };
 
-/// Replaces one field of an object, or of 128 zero bytes. `ordinal` is the
+/// Replaces one field of an object, or of zero bytes. `ordinal` is the
 /// dimension (of strides, the dimension less one) and `value` what PTX gives
 /// for the field: the rank less one, the number of an element type in the order
 /// of PTX. The object as a whole may then break a rule, which `decode` finds.

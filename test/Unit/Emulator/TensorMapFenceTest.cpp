@@ -49,7 +49,7 @@ struct TensorMapFenceTest : TensorTest {
                const std::string &writer =
                    "tensormap.replace.tile.swizzle_mode.global.b1024.b32") {
     expectReportAlways(text(code), {1}, {64}, args(), ReportKind::ProxyRace,
-                       "holds the tensor map, which '" + writer + "' of line ");
+                       "finds its tensor map, which '" + writer + "' of line ");
     expectReport(text(code), {1}, {64}, args(), ReportKind::ProxyRace,
                  "no fence.proxy.tensormap::generic." + fence + " stands");
   }
@@ -140,6 +140,40 @@ TEST_F(TensorMapFenceTest, CopiesOfMapsRelease) {
                        "tensormap::generic.release.gpu.sync.aligned";
   missing(copy + "bar.sync 0;\n", "acquire", writer);
   missing(copy + "bar.sync 0;\n@%p7 " + acquire, "acquire", writer);
+}
+
+// Guards that a map is copied by its first half, as kernels of CuTe do, whether
+// in global memory or through shared memory; and not by less.
+TEST_F(TensorMapFenceTest, TheFirstHalfIsTheMap) {
+  auto copy = [](unsigned bytes, const std::string &to) {
+    std::string code = "add.u32 %r43, %r1, 31744; bar.sync 0;\n";
+    for (unsigned at = 0; at < bytes; at += 8)
+      code += "@%p1 ld.param.u64 %d10, [map+" + std::to_string(at) +
+              "]; @%p1 st." + to + "+" + std::to_string(at) + "], %d10;\n";
+    return code;
+  };
+  const std::string own =
+      "@%p1 " + change + "@%p1 " + release + "@%p1 " + acquire;
+  place = device.allocate(256) + 64;
+  clean(copy(64, "global.u64 [%d1") + own);
+  place = device.allocate(256) + 64;
+  expectReport(text(copy(56, "global.u64 [%d1") + own), {1}, {64}, args(),
+               ReportKind::UninitializedMemory,
+               "tensormap.replace.tile.swizzle_mode");
+  // Shared memory is filled here, so that only the bounds count.
+  const std::string publish =
+      "setp.lt.u32 %p6, %r10, 32; @!%p6 bra COPIED;\n"
+      "bar.warp.sync 0xffffffff;\n"
+      "tensormap.cp_fenceproxy.global.shared::cta.tensormap::generic."
+      "release.gpu.sync.aligned [%d1], [%r43], 128;\nCOPIED:\n@%p1 " +
+      acquire;
+  clean(copy(64, "shared.u64 [%r43") + publish);
+  expectReport(
+      replaced(text(copy(64, "shared.u64 [%r43") + publish), "31744", "32768"),
+      {1}, {64}, args(),
+      std::vector<ReportKind>{ReportKind::OutOfBounds,
+                              ReportKind::MbarrierMisuse},
+      "");
 }
 
 TEST_F(TensorMapFenceTest, ScopesReachOtherBlocks) {
