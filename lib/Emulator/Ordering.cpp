@@ -10,15 +10,10 @@
 // block hands its Past on as the new clock of all that waited, so that it costs
 // one pass over the agents and not one for each warp.
 //
-// View::least counts only agents that have made an access (`touched`), so that
-// lanes that do not exist or only compute never make others look unordered. An
-// agent's first access comes after a tick: it is later than every bound that
-// was computed without it.
-//
 //===----------------------------------------------------------------------===//
 
-#include "Cluster.h"
 #include "HostClones.h"
+#include "OrderingClocks.h"
 
 #include <algorithm>
 #include <bit>
@@ -46,28 +41,6 @@ bool covers(const Time *clock, const Time *past, size_t count) {
   return !beyond;
 }
 
-/// The minimum over the touched lanes of each plane, at most `now`.
-ROPEWALK_HOST_CLONES
-void minima(const Time *known, const uint32_t *touched, Time now, Time *least,
-            size_t planes) {
-  for (size_t plane = 0; plane < planes; ++plane) {
-    uint32_t mask = touched[plane];
-    Time minimum = now;
-    for (uint32_t lane = 0; lane < 32; ++lane) {
-      Time time = mask >> lane & 1 ? known[plane * 32 + lane] : now;
-      minimum = std::min(minimum, time);
-    }
-    least[plane] = minimum;
-  }
-}
-
-Time leastOf(const Time *known, uint32_t lanes, Time now) {
-  Time minimum = now;
-  for (; lanes; lanes &= lanes - 1)
-    minimum = std::min(minimum, known[std::countr_zero(lanes)]);
-  return minimum;
-}
-
 void join(std::vector<Time> &into, const std::vector<Time> &from) {
   if (into.size() < from.size())
     into.resize(from.size());
@@ -80,49 +53,6 @@ template <class F> void forLanesOf(uint32_t mask, F function) {
 }
 
 } // namespace
-
-/// What a group of lanes knows of other warps.
-struct Ordering::Clock {
-  uint32_t references = 1;
-  uint64_t id = 0; ///< Of this content.
-  std::vector<Time> known;
-  std::vector<Time> fenced; ///< Empty as long as there was no fence.
-  std::vector<Time> over;   ///< Empty as long as everything is visible, too.
-  /// See View; `fencedLeast` has for planes of the generic proxy what is
-  /// fenced; `overLeast` has what is over, `fencedOverLeast` for planes of the
-  /// async proxy only.
-  std::vector<Time> least, fencedLeast, overLeast, fencedOverLeast;
-  Time floor = 0;
-  bool hasLeast = false, hasFencedLeast = false, hasOverLeast = false;
-
-  void forgetLeast() { hasLeast = hasFencedLeast = hasOverLeast = false; }
-};
-
-struct Ordering::Group {
-  uint32_t lanes = 0;
-  Clock *clock = nullptr;
-  uint64_t id = 0; ///< Of what the group knows.
-  Time known[EgoCount][32];
-  Time fenced[2][32]; ///< Thread and Copy.
-};
-
-struct Ordering::WarpClock {
-  uint32_t index = 0;
-  bool isDirty = true;
-  View view;
-  std::vector<Group> groups;
-  std::vector<Time> merged; ///< View::least where there are several groups.
-  Time own[EgoCount][32];   ///< What a lane knows of its own egos.
-  Time ownFenced[2][32];    ///< And of its own writes.
-  struct Commit {
-    Time time;
-    uint32_t lanes;
-  };
-  std::vector<Commit> commits[EgoCount]; ///< Ends of groups, oldest first.
-  /// The latest acquire, for lanes that do the same one after the other.
-  uint64_t acquiredFrom = 0, acquiredAs = 0;
-  Past acquired;
-};
 
 Ordering::Ordering() = default;
 Ordering::~Ordering() = default;
@@ -166,60 +96,6 @@ Ordering::Clock &Ordering::change(Clock *&clock) {
   clock->id = nextId++;
   clock->forgetLeast();
   return *clock;
-}
-
-void Ordering::findLeast(const Time *known, Time *least) const {
-  minima(known, touched.data(), now, least, threadPlanes);
-  for (uint32_t plane = threadPlanes; plane < planeCount; ++plane)
-    least[plane] = touched[plane] ? known[agentOf(plane, 0)] : now;
-}
-
-void Ordering::refresh(Clock &clock) {
-  if (clock.hasLeast)
-    return;
-  clock.hasLeast = true;
-  clock.least.resize(planeCount + 1);
-  findLeast(clock.known.data(), clock.least.data());
-  clock.floor = *std::min_element(clock.least.begin(), clock.least.end() - 1);
-  // The last plane stands for several writers, which need a closer look.
-  clock.least[planeCount] = 0;
-}
-
-void Ordering::refreshOver(Clock &clock) {
-  refresh(clock);
-  if (clock.hasOverLeast)
-    return;
-  clock.hasOverLeast = true;
-  std::vector<Time> over = clock.known;
-  join(over, clock.over);
-  clock.overLeast = clock.least;
-  findLeast(over.data(), clock.overLeast.data());
-}
-
-void Ordering::refresh(WarpClock &warp) {
-  warp.isDirty = false;
-  View &view = warp.view;
-  uint32_t lanes = touched[view.plane];
-  Clock &first = *warp.groups[0].clock;
-  refresh(first);
-  view.floor = first.floor;
-  view.least = first.least.data();
-  view.leastOwn = now;
-  for (const Group &group : warp.groups) {
-    view.leastOwn =
-        std::min(view.leastOwn, leastOf(group.known[0], lanes, now));
-    if (group.clock == &first)
-      continue;
-    refresh(*group.clock);
-    if (view.least != warp.merged.data()) {
-      warp.merged = first.least;
-      view.least = warp.merged.data();
-    }
-    view.floor = std::min(view.floor, group.clock->floor);
-    for (uint32_t plane = 0; plane < planeCount; ++plane)
-      warp.merged[plane] =
-          std::min(warp.merged[plane], group.clock->least[plane]);
-  }
 }
 
 void Ordering::reset(uint32_t threads, uint32_t egoBits, bool checksOrder) {
@@ -282,23 +158,6 @@ void Ordering::reset(uint32_t threads, uint32_t egoBits, bool checksOrder) {
 
 uint32_t Ordering::indexOf(const Warp &warp) const {
   return warp.block->rank * uint32_t(warp.block->warps.size()) + warp.index;
-}
-
-Ordering::WarpClock &Ordering::of(const Warp &warp) const {
-  return const_cast<WarpClock &>(warps[indexOf(warp)]);
-}
-
-const Ordering::Group &Ordering::groupOf(const WarpClock &warp,
-                                         unsigned lane) const {
-  for (const Group &group : warp.groups)
-    if (group.lanes >> lane & 1)
-      return group;
-  return warp.groups[0];
-}
-
-Time Ordering::tick(WarpClock &warp) {
-  warp.view.epoch = ++now;
-  return now;
 }
 
 void Ordering::split(WarpClock &warp, uint32_t lanes) {
@@ -685,134 +544,4 @@ void Ordering::endOperation(int32_t operation, Past &past) {
   busy &= ~(uint64_t(1) << operation);
   past.known.resize(agentCount);
   past.known[agentOf(threadPlanes + uint32_t(operation), 0)] = ++now;
-}
-
-//===----------------------------------------------------------------------===//
-// Questions of the shadows
-//===----------------------------------------------------------------------===//
-
-uint32_t Ordering::planeOf(const Actor &actor) const {
-  if (actor.operation >= 0)
-    return threadPlanes + uint32_t(actor.operation);
-  // An ego that the program does not declare shares the last operation's.
-  unsigned ego = unsigned(actor.ego);
-  return egoRank[ego] == ~uint32_t(0) ? planeCount - 1
-                                      : planeOf(indexOf(*actor.warp), ego);
-}
-
-Ordering::Party Ordering::partyOf(uint32_t plane) const {
-  if (plane >= threadPlanes)
-    return {operationWarp[plane - threadPlanes], Ego::Bulk, true};
-  return {plane % warpCount, Ego(egos[plane / warpCount]), false};
-}
-
-const View &Ordering::view(const Warp &w) {
-  WarpClock &warp = of(w);
-  if (warp.isDirty)
-    refresh(warp);
-  return warp.view;
-}
-
-Time Ordering::touch(const Actor &actor) {
-  WarpClock &warp = of(*actor.warp);
-  uint32_t plane = planeOf(actor);
-  uint32_t bit = plane < threadPlanes ? uint32_t(1) << actor.lane : 1;
-  if (!(touched[plane] & bit)) {
-    touched[plane] |= bit;
-    if (plane == warp.view.plane)
-      warp.view.touched |= bit;
-    tick(warp);
-  }
-  return warp.view.epoch;
-}
-
-Time Ordering::touch(const Warp &w, uint32_t lanes) {
-  WarpClock &warp = of(w);
-  if (lanes & ~warp.view.touched) {
-    warp.view.touched |= lanes;
-    touched[warp.view.plane] |= lanes;
-    tick(warp);
-  }
-  return warp.view.epoch;
-}
-
-bool Ordering::knows(const Warp &w, unsigned lane, uint32_t plane,
-                     unsigned other, Time time) const {
-  const WarpClock &warp = of(w);
-  if (plane < threadPlanes && plane % warpCount == warp.index) {
-    unsigned ego = egos[plane / warpCount];
-    if (other == lane && (ego == 0 || time < warp.own[ego][lane]))
-      return true;
-    return time < groupOf(warp, lane).known[ego][other];
-  }
-  return time < groupOf(warp, lane).clock->known[agentOf(plane, other)];
-}
-
-bool Ordering::knowsByClock(const Warp &warp, unsigned lane, uint32_t plane,
-                            unsigned other, Time time) const {
-  return time < groupOf(of(warp), lane).clock->known[agentOf(plane, other)];
-}
-
-uint64_t Ordering::clockOf(const Warp &warp, unsigned lane) const {
-  return groupOf(of(warp), lane).clock->id;
-}
-
-uint64_t Ordering::groupIdOf(const Warp &warp, unsigned lane) const {
-  return groupOf(of(warp), lane).id;
-}
-
-bool Ordering::isFenced(const Warp &w, unsigned lane, uint32_t plane,
-                        unsigned other, Time time) const {
-  if (time < startTime)
-    return true;
-  const WarpClock &warp = of(w);
-  const Group &group = groupOf(warp, lane);
-  if (plane % warpCount == warp.index) {
-    unsigned ego = egos[plane / warpCount];
-    if (other == lane && time < warp.ownFenced[ego][lane])
-      return true;
-    return time < group.fenced[ego][other];
-  }
-  const std::vector<Time> &fenced = group.clock->fenced;
-  return !fenced.empty() && time < fenced[agentOf(plane, other)];
-}
-
-bool Ordering::isOver(const Warp &w, unsigned lane, uint32_t plane,
-                      unsigned other, Time time) const {
-  const std::vector<Time> &over = groupOf(of(w), lane).clock->over;
-  return (!over.empty() && time < over[agentOf(plane, other)]) ||
-         knows(w, lane, plane, other, time);
-}
-
-const Time *Ordering::fencedLeast(const Warp &w, unsigned lane, bool isWrite) {
-  Clock &clock = *groupOf(of(w), lane).clock;
-  bool takesOver = isWrite && !clock.over.empty();
-  if (!clock.hasFencedLeast) {
-    refresh(clock);
-    clock.hasFencedLeast = true;
-    clock.fencedLeast = clock.least;
-    uint32_t generic = warpCount * (egoRank[1] == ~uint32_t(0) ? 1 : 2);
-    if (clock.fenced.empty())
-      std::fill_n(clock.fencedLeast.begin(), generic, startTime);
-    else
-      minima(clock.fenced.data(), touched.data(), now, clock.fencedLeast.data(),
-             generic);
-    if (!clock.over.empty()) {
-      refreshOver(clock);
-      clock.fencedOverLeast = clock.overLeast;
-      std::copy_n(clock.fencedLeast.begin(), generic,
-                  clock.fencedOverLeast.begin());
-    }
-  }
-  return takesOver ? clock.fencedOverLeast.data() : clock.fencedLeast.data();
-}
-
-const Time *Ordering::overLeast(const Warp &w, unsigned lane) {
-  Clock &clock = *groupOf(of(w), lane).clock;
-  if (clock.over.empty()) {
-    refresh(clock);
-    return clock.least.data();
-  }
-  refreshOver(clock);
-  return clock.overLeast.data();
 }
