@@ -227,6 +227,31 @@ TEST_F(ScopeTest, CopiesToManyBlocksNeedNoClusterScope) {
       "");
 }
 
+// Guards the same in global memory.
+TEST_F(ScopeTest, GlobalMemory) {
+  std::string message =
+      replaced(replaced(pass, "st.shared::cluster.u32 [%r3], 5",
+                        "st.global.u32 "
+                        "[%d1], 5"),
+               "ld.shared.u32 %r20, [%r1]", "ld.global.u32 %r20, [%d1]");
+  clean(text(message));
+  std::string reuse = replaced(
+      replaced(pass, "st.shared::cluster.u32 [%r3], 5;",
+               "ld.global.u32 %r20, [%d1]; st.global.u32 [%d2+4], %r20;"),
+      "ld.shared.u32 %r20, [%r1];\n",
+      "mov.u32 %r20, 3; st.global.u32 [%d1], "
+      "%r20;\n");
+  clean(text(reuse));
+  for (const char *part : {"release.cluster", "acquire.cluster"}) {
+    std::string narrow = replaced(part, "cluster", "cta");
+    report(replaced(text(message), part, narrow), "and nothing orders the two",
+           ReportKind::GlobalRace);
+    clean(replaced(text(reuse), part, narrow));
+  }
+  report(without(text(reuse), "W"), "and nothing orders the two",
+         ReportKind::GlobalRace);
+}
+
 // What is over for one thread is so for those that it synchronizes with.
 TEST_F(ScopeTest, WhatIsOverIsHandedOn) {
   std::string body =
