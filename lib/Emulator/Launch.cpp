@@ -107,25 +107,33 @@ bool Device::fill(uint64_t destination, uint8_t value, size_t bytes) {
   return true;
 }
 
+/// Those that have been allocated.
+static void releaseGlobals(DeviceMemory &memory, const ModuleData &module) {
+  for (const Variable &variable : module.globals)
+    if (auto buffer = memory.buffers.find(module.globalBase + variable.offset);
+        buffer != memory.buffers.end())
+      memory.release(buffer->second);
+}
+
 bool Device::load(const Module &module) { return load(module.data()); }
 
 bool Device::load(const ModuleData &module) {
   if (memory->modules.count(module.globalBase))
     return true;
-  if (module.globalBytes) {
-    Buffer *buffer = memory->allocateAt(module.globalBase, module.globalBytes);
+  for (const Variable &variable : module.globals) {
+    Buffer *buffer =
+        memory->allocateAt(module.globalBase + variable.offset, variable.size);
     if (!buffer) {
-      lastError = "cannot allocate " + std::to_string(module.globalBytes) +
-                  " bytes for global variables";
+      lastError = "cannot allocate " + std::to_string(variable.size) +
+                  " bytes for the global variable '" + variable.name + "'";
+      releaseGlobals(*memory, module);
       return false;
     }
     // Global variables start as zero, so all of their bytes are initialized.
     memory->markValid(*buffer, buffer->base, buffer->size);
-    for (const Variable &variable : module.globals) {
-      std::byte *target = buffer->data + variable.offset;
-      if (!variable.initial.empty())
-        std::memcpy(target, variable.initial.data(), variable.initial.size());
-    }
+    if (!variable.initial.empty())
+      std::memcpy(buffer->data, variable.initial.data(),
+                  variable.initial.size());
   }
   memory->modules.insert(module.globalBase);
   return true;
@@ -134,9 +142,7 @@ bool Device::load(const ModuleData &module) {
 void Device::unload(const Module &module) {
   if (!memory->modules.erase(module.data().globalBase))
     return;
-  if (auto buffer = memory->buffers.find(module.data().globalBase);
-      buffer != memory->buffers.end())
-    memory->release(buffer->second);
+  releaseGlobals(*memory, module.data());
 }
 
 std::optional<std::pair<uint64_t, size_t>>

@@ -286,7 +286,13 @@ bool Parser::addModuleVariable(Variable variable) {
   }
   bool isConst = variable.space == Space::Const;
   uint64_t end = isConst ? module.constantBytes.size() : module.globalBytes;
-  variable.offset = alignTo(end, variable.alignment);
+  // Global variables lie apart, so that an access beyond one is none to the
+  // next.
+  constexpr uint64_t gap = 1024;
+  variable.offset =
+      alignTo(isConst || end == 0 ? end : end + gap,
+              isConst ? variable.alignment
+                      : std::max<uint64_t>(variable.alignment, 256));
   entry.offset = variable.offset;
   moduleNames[variable.name] = entry;
   for (PendingAddress &address : variableAddresses) {

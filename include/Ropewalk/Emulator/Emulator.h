@@ -7,8 +7,8 @@
 //===----------------------------------------------------------------------===//
 //
 // A device that executes PTX on the host. Memory is a set of tracked buffers at
-// 64-bit device addresses that are never reused, so every stale or stray
-// address is caught. One device is used from one thread at a time.
+// 64-bit device addresses that are never reused and do not touch, so stale and
+// stray addresses are caught. One device is used from one thread at a time.
 //
 //===----------------------------------------------------------------------===//
 

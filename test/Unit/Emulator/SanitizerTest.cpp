@@ -61,6 +61,22 @@ TEST_F(SanitizerTest, GlobalOutOfBounds) {
               ReportKind::OutOfBounds);
 }
 
+// Guards that global variables have bounds of their own.
+TEST_F(SanitizerTest, GlobalVariablesHaveBounds) {
+  auto launch = [&](const std::string &place) {
+    return run(".version 8.0\n.target sm_80\n.address_size 64\n"
+               ".global .b32 a[3] = {1, 2, 3};\n.global .b32 b[4];\n"
+               ".visible .entry k()\n{\n.reg .b32 %r; .reg .b64 %d;\n"
+               "mov.u64 %d, b;\nld.global.u32 %r, [" +
+                   place + "];\nret;\n}\n",
+               {1}, {1}, {});
+  };
+  for (const char *place : {"a", "a+8", "b", "%d+12"})
+    ASSERT_RAN(launch(place));
+  for (const char *place : {"a+12", "a-4", "%d-4", "b+16"})
+    expectFault(launch(place), ReportKind::OutOfBounds);
+}
+
 // Guards shared, local and parameter bounds.
 TEST_F(SanitizerTest, OtherSpacesOutOfBounds) {
   std::string before = ".shared .align 4 .b8 s[128];";
