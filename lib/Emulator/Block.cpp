@@ -22,7 +22,7 @@ Worker::Worker(const Launch &launch)
     : warpCount(launch.program->code.size()),
       laneCount(launch.program->code.size()),
       lineTraffic(launch.program->code.size()),
-      cache(launch.program->code.size()),
+      cache(launch.program->code.size()), patterns(launch.program->code.size()),
       order(launch.program->communicates ? new GlobalOrder : nullptr),
       shadow(launch.options.checkRaces ? new GlobalShadow(order.get())
                                        : nullptr) {}

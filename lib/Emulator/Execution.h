@@ -17,6 +17,7 @@
 #ifndef ROPEWALK_LIB_EMULATOR_EXECUTION_H
 #define ROPEWALK_LIB_EMULATOR_EXECUTION_H
 
+#include "AddressPattern.h"
 #include "AsyncQueue.h"
 #include "ClusterRaces.h"
 #include "GlobalShadow.h"
@@ -127,6 +128,8 @@ struct Worker {
   std::vector<uint64_t> warpCount, laneCount; ///< By instruction.
   std::vector<LineTraffic> lineTraffic;       ///< By instruction.
   std::vector<Buffer *> cache;                ///< Last buffer by instruction.
+  /// By instruction; null for those without any.
+  std::vector<std::unique_ptr<PatternCache>> patterns;
   /// What printf wrote, with the index of the block.
   std::vector<std::pair<uint64_t, std::string>> printed;
   size_t printedBytes = 0;

@@ -42,6 +42,8 @@
 #pragma clang diagnostic ignored "-Wpsabi"
 
 #define ROPEWALK_INLINE inline __attribute__((always_inline))
+/// The same behind the parameters of a lambda.
+#define ROPEWALK_INLINE_LAMBDA __attribute__((always_inline))
 
 namespace ropewalk::emulator::ROPEWALK_EMULATOR_ISA {
 

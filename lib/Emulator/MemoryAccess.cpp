@@ -23,6 +23,20 @@ const char *verb(AccessKind kind) {
                                      : "atomic operation";
 }
 
+/// Whether one of the bytes is 0; `bytes` is 8 or more.
+ROPEWALK_INLINE bool hasZeroIn(const uint8_t *first, uint32_t bytes) {
+  constexpr uint64_t ones = 0x0101010101010101;
+  auto zeros = [&](uint32_t i) {
+    uint64_t word;
+    std::memcpy(&word, first + i, 8);
+    return (word - ones) & ~word & ones << 7;
+  };
+  uint64_t found = zeros(bytes - 8);
+  for (uint32_t i = 0; i + 8 < bytes; i += 8)
+    found |= zeros(i);
+  return found != 0;
+}
+
 /// Whether one of 1, 2, 4, 8 or 16 bytes is 0.
 ROPEWALK_INLINE bool hasZero(const uint8_t *first, uint32_t bytes) {
   if (bytes < 8) {
@@ -62,6 +76,16 @@ unsigned findInvalid(const Request &r, const uint8_t *valid, uint64_t base) {
     uint64_t span = r.high - r.low + r.bytes;
     if (!std::memchr(valid + (r.low - base), 0, span))
       return 32;
+  } else if (r.pattern) {
+    const uint8_t *start = valid + (r.base(r.pattern->grain) - base);
+    bool isInvalid = false;
+    for (const AddressPattern::Run &run : r.pattern->runs)
+      isInvalid |= run.bytes < 8     ? hasZero(start + run.offset, run.bytes)
+                   : run.bytes <= 64 ? hasZeroIn(start + run.offset, run.bytes)
+                                     : std::memchr(start + run.offset, 0,
+                                                   run.bytes) != nullptr;
+    if (!isInvalid)
+      return 32;
   }
   for (uint32_t rest = r.mask; rest; rest &= rest - 1) {
     unsigned lane = std::countr_zero(rest);
@@ -75,6 +99,12 @@ unsigned findInvalid(const Request &r, const uint8_t *valid, uint64_t base) {
 void markValid(const Request &r, uint8_t *valid, uint64_t base) {
   if (r.isContiguous || r.isUniform()) {
     std::memset(valid + (r.low - base), 1, r.high - r.low + r.bytes);
+    return;
+  }
+  if (r.pattern) {
+    uint8_t *start = valid + (r.base(r.pattern->grain) - base);
+    for (const AddressPattern::Run &run : r.pattern->runs)
+      std::memset(start + run.offset, 1, run.bytes);
     return;
   }
   forLanes(r.mask, [&](unsigned lane) {
@@ -98,6 +128,47 @@ void finishRequest(Request &r) {
       r.mask == ~uint32_t(0) &&
       maskOf(r.address == r.address[0] + lane * uint64_t(r.bytes)) ==
           ~uint32_t(0);
+}
+
+void findPattern(Request &r, PatternGrain grain) {
+  std::unique_ptr<PatternCache> &cache =
+      r.warp.block->worker.patterns[r.inst.id];
+  if (!cache)
+    cache = std::make_unique<PatternCache>();
+  uint64_t base = r.base(grain);
+  if ((r.high - base) >> 32)
+    return;
+  Vec<uint32_t> offsets =
+      __builtin_convertvector(r.address - base, Vec<uint32_t>);
+  for (unsigned i = 0; i < PatternCache::Ways; ++i) {
+    unsigned way = (cache->latest + i) % PatternCache::Ways;
+    AddressPattern &pattern = cache->ways[way];
+    if (pattern.mask != r.mask || pattern.bytes != r.bytes ||
+        pattern.grain != grain ||
+        maskOf(load<uint32_t>(pattern.offsets) != offsets))
+      continue;
+    cache->latest = uint8_t(way);
+    if (!pattern.isKnown) {
+      pattern.build();
+      if (grain == PatternGrain::Word) {
+        BankTraffic traffic = countBanks(r);
+        pattern.transactions = traffic.transactions;
+        pattern.ideal = traffic.ideal;
+      } else {
+        pattern.sectors = countSectors(r);
+      }
+    }
+    r.pattern = &pattern;
+    return;
+  }
+  AddressPattern &pattern = cache->ways[cache->next];
+  cache->latest = cache->next;
+  cache->next = uint8_t((cache->next + 1) % PatternCache::Ways);
+  std::memcpy(pattern.offsets, &offsets, sizeof offsets);
+  pattern.mask = r.mask;
+  pattern.bytes = r.bytes;
+  pattern.grain = grain;
+  pattern.isKnown = false;
 }
 
 void merge(Access &access, const Access &part, uint32_t lanes) {

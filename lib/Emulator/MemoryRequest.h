@@ -31,6 +31,8 @@ struct Request {
   Addresses address;
   uint64_t low = 0, high = 0; ///< Least and greatest address.
   bool isContiguous = false;
+  /// Set by findPattern; null if the addresses have no known pattern.
+  AddressPattern *pattern = nullptr;
 
   bool isUniform() const { return low == high; }
   bool isStrong() const {
@@ -39,6 +41,11 @@ struct Request {
   Scope scope() const {
     uint32_t scope = inst.data >> MemoryScopeShift & 3;
     return !isStrong() ? Scope::Weak : scope ? Scope(scope) : Scope::Device;
+  }
+  bool isSimple() const { return isContiguous || isUniform(); }
+  /// What the offsets of a pattern are relative to.
+  uint64_t base(PatternGrain grain) const {
+    return low & ~(uint64_t(grain) - 1);
   }
   uint64_t at(unsigned lane) const {
     return reinterpret_cast<const uint64_t *>(&address)[lane];
@@ -64,7 +71,19 @@ void synchronize(const Request &r, uint32_t rank, Access &access);
 /// Whether strong stores of the warp publish what a fence has captured.
 bool hasFences(const Request &r);
 
+/// Finds the pattern of addresses that are not simple.
+void findPattern(Request &r, PatternGrain grain);
+
 // Traffic of memory (RequestTraffic.cpp).
+
+/// Transactions of shared memory, and what they would be without conflicts of
+/// banks.
+struct BankTraffic {
+  uint32_t transactions = 0, ideal = 0;
+};
+BankTraffic countBanks(const Request &r);
+/// Distinct 32-byte sectors of the request.
+uint32_t countSectors(const Request &r);
 void countGlobal(const Request &r);
 void countShared(const Request &r);
 

@@ -16,27 +16,6 @@ namespace ropewalk::emulator::ROPEWALK_EMULATOR_ISA {
 
 namespace {
 
-/// Distinct 32-byte sectors of the request.
-uint64_t countSectors(const Request &r) {
-  if (r.isContiguous || r.isUniform())
-    return ((r.high + r.bytes - 1) >> 5) - (r.low >> 5) + 1;
-  uint64_t sectors[32];
-  unsigned count = 0;
-  bool isSorted = true;
-  forLanes(r.mask, [&](unsigned lane) {
-    uint64_t sector = r.at(lane) >> 5;
-    if (count && sectors[count - 1] == sector)
-      return;
-    isSorted &= !count || sectors[count - 1] < sector;
-    sectors[count++] = sector;
-  });
-  // Aligned accesses of at most 16 bytes never straddle sectors.
-  if (isSorted)
-    return count;
-  std::sort(sectors, sectors + count);
-  return uint64_t(std::unique(sectors, sectors + count) - sectors);
-}
-
 /// Transactions of the lanes [first, last): the most distinct words that fall
 /// into one bank.
 uint32_t countBank(const Request &r, unsigned first, unsigned last) {
@@ -79,10 +58,30 @@ Vec<uint32_t> bankBits(const Request &r) {
 
 } // namespace
 
+uint32_t countSectors(const Request &r) {
+  if (r.isSimple())
+    return uint32_t(((r.high + r.bytes - 1) >> 5) - (r.low >> 5) + 1);
+  uint64_t sectors[32];
+  unsigned count = 0;
+  bool isSorted = true;
+  forLanes(r.mask, [&](unsigned lane) {
+    uint64_t sector = r.at(lane) >> 5;
+    if (count && sectors[count - 1] == sector)
+      return;
+    isSorted &= !count || sectors[count - 1] < sector;
+    sectors[count++] = sector;
+  });
+  // Aligned accesses of at most 16 bytes never straddle sectors.
+  if (isSorted)
+    return count;
+  std::sort(sectors, sectors + count);
+  return uint32_t(std::unique(sectors, sectors + count) - sectors);
+}
+
 void countGlobal(const Request &r) {
   Counters &counters = r.warp.block->worker.counters;
   uint64_t moved = uint64_t(std::popcount(r.mask)) * r.bytes;
-  uint64_t sectors = countSectors(r);
+  uint64_t sectors = r.pattern ? r.pattern->sectors : countSectors(r);
   LineTraffic &line = r.warp.block->worker.lineTraffic[r.inst.id];
   uint64_t requests = r.kind == AccessKind::Atomic ? 2 : 1;
   line.globalRequests += requests;
@@ -99,12 +98,11 @@ void countGlobal(const Request &r) {
   }
 }
 
-void countShared(const Request &r) {
-  Counters &counters = r.warp.block->worker.counters;
+BankTraffic countBanks(const Request &r) {
   unsigned phases = r.bytes <= 4 ? 1 : r.bytes / 4;
   unsigned width = 32 / phases;
-  uint32_t transactions = 0, ideal = 0;
-  bool isSimple = r.isContiguous || r.isUniform();
+  BankTraffic traffic;
+  bool isSimple = r.isSimple();
   alignas(64) uint32_t bits[32];
   if (!isSimple && r.bytes >= 4) {
     Vec<uint32_t> all = bankBits(r);
@@ -116,16 +114,24 @@ void countShared(const Request &r) {
                     : r.mask >> (phase * width) & ((uint32_t(1) << width) - 1);
     if (!lanes)
       continue;
-    ++ideal;
+    ++traffic.ideal;
     uint32_t banks = 0;
     if (!isSimple && r.bytes >= 4)
       for (unsigned lane = 0; lane < width; ++lane)
         banks |= bits[phase * width + lane];
     if (isSimple || std::popcount(banks) == std::popcount(lanes))
-      ++transactions;
+      ++traffic.transactions;
     else
-      transactions += countBank(r, phase * width, (phase + 1) * width);
+      traffic.transactions += countBank(r, phase * width, (phase + 1) * width);
   }
+  return traffic;
+}
+
+void countShared(const Request &r) {
+  Counters &counters = r.warp.block->worker.counters;
+  auto [transactions, ideal] =
+      r.pattern ? BankTraffic{r.pattern->transactions, r.pattern->ideal}
+                : countBanks(r);
   LineTraffic &line = r.warp.block->worker.lineTraffic[r.inst.id];
   ++line.sharedRequests;
   line.sharedTransactions += transactions;

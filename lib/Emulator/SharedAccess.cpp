@@ -81,6 +81,10 @@ bool checkRaces(const Request &r, Block &owner) {
   if (isFast && r.isUniform() && (!isWrite || isStrong || storesSame(r)) &&
       recordCells(a, uint32_t(r.low) >> shared.shift, count, r.mask))
     return true;
+  if (isFast && r.pattern && (!isWrite || r.pattern->isDistinct) &&
+      recordPattern(a, *r.pattern,
+                    uint32_t(r.base(PatternGrain::Word)) >> shared.shift))
+    return true;
   unsigned stored = 0;
   for (uint32_t rest = r.mask; rest; rest &= rest - 1) {
     unsigned lane = std::countr_zero(rest);
@@ -122,6 +126,8 @@ bool resolveShared(Request &r, Access &access, Block &owner) {
         return report(r, ReportKind::MbarrierMisuse, lane, Space::Shared,
                       "there is an mbarrier object");
     }
+  if (!r.isSimple())
+    findPattern(r, PatternGrain::Word);
   if (shared.checksValid) {
     if (r.kind != AccessKind::Store) {
       unsigned lane = findInvalid(r, shared.valid.data(), 0);

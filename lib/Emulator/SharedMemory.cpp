@@ -119,6 +119,7 @@ void SharedMemory::reset(uint32_t bytes, const Ordering &ordering, bool races,
     shift = 2;
     cellCount = (size_t(bytes) + 3) / 4 + Tail;
     writers.assign(cellCount);
+    lastWrite.assign((cellCount << 2 >> AreaShift) + 1, 0);
     for (unsigned kind = 0; kind < TrackKinds; ++kind) {
       tracks[kind].clear();
       tracks[kind].resize(severalPlane);
@@ -278,6 +279,7 @@ void SharedMemory::addWriter(const Accessor &a, uint32_t cell) {
   });
   list.push_back({a.epoch, a.bit(), tag});
   time = std::max(time, a.epoch);
+  noteWrite(cell, 1, a.epoch);
 }
 
 void SharedMemory::record(const Accessor &a, uint32_t first, uint32_t count) {
@@ -287,6 +289,7 @@ void SharedMemory::record(const Accessor &a, uint32_t first, uint32_t count) {
     std::fill_n(&writers.time[first], count, a.epoch);
     std::fill_n(&writers.lanes[first], count, a.bit());
     std::fill_n(&writers.tag[first], count, tag);
+    noteWrite(first, count, a.epoch);
     return;
   }
   TrackKind kind = a.isWrite ? StrongWrite : isStrong ? StrongRead : WeakRead;

@@ -86,6 +86,20 @@ struct SharedMemory {
   bool checksRaces = true;
   bool checksValid = true;
 
+  /// Weak writes may be no earlier than `time` in some of the cells.
+  bool mayBeWritten(uint32_t first, uint32_t count, Time time) const {
+    uint32_t late = 0;
+    for (size_t i = areaOf(first), end = areaOf(first + count - 1); i <= end;
+         ++i)
+      late |= uint32_t(lastWrite[i] >= time);
+    return late;
+  }
+  void noteWrite(uint32_t first, uint32_t count, Time time) {
+    for (size_t i = areaOf(first), end = areaOf(first + count - 1); i <= end;
+         ++i)
+      lastWrite[i] = lastWrite[i] < time ? time : lastWrite[i];
+  }
+
   uint32_t shift = 2; ///< Bytes of a cell are 1 << shift.
   Cells writers;
   std::vector<Track *> used[TrackKinds];
@@ -94,6 +108,11 @@ struct SharedMemory {
   bool hasVisitors = false;
 
 private:
+  static constexpr unsigned AreaShift = 10;
+  size_t areaOf(uint32_t cell) const {
+    return size_t(cell) << shift >> AreaShift;
+  }
+
   struct Writer {
     Time time;
     uint32_t lanes, tag;
@@ -109,6 +128,7 @@ private:
   void record(const Accessor &a, uint32_t first, uint32_t count);
   void addWriter(const Accessor &a, uint32_t cell);
 
+  std::vector<Time> lastWrite; ///< The latest one, by area.
   size_t cellCount = 0;
   Time lastStart = 0;
   uint32_t severalPlane = 0;
