@@ -96,25 +96,51 @@ bool checkShadow(const Request &r, const Buffer &buffer) {
     uint32_t first = uint32_t(low & inPage) >> page.shift;
     if (r.isContiguous) {
       TableBits bits{laneBitsOfCells.bits[shift]};
-      if (recordGlobal<HasClusters>(a, page, first, 32u << shift, bits, false))
+      if (recordGlobal<HasClusters>(a, page, first, 32u << shift, bits, bits))
         return true;
     } else {
       bool isSeveral = !std::has_single_bit(r.mask);
       if ((!isWrite || !isSeveral || storesSame(r)) &&
           recordGlobal<HasClusters>(a, page, first, 1u << shift,
-                                    EqualBits{r.mask}, isSeveral))
+                                    EqualBits{r.mask},
+                                    EqualBits{isSeveral ? 0 : r.mask}))
         return true;
     }
   }
+  uint32_t left = r.mask;
+  if (!r.isStrong() && r.pattern && (!isWrite || r.pattern->isDistinct)) {
+    left = 0;
+    low = r.base(PatternGrain::Sector) - buffer.base;
+    for (const AddressPattern::Run &run : r.pattern->runs) {
+      // Runs may go on in another page.
+      uint32_t pieces = 0;
+      for (uint32_t done = 0; done < run.bytes;) {
+        uint64_t offset = low + run.offset + done;
+        GlobalShadow::Page &page = pageOf(offset);
+        uint32_t bytes = uint32_t(std::min<uint64_t>(
+            run.bytes - done, GlobalShadow::PageBytes - (offset & inPage)));
+        const auto &cells = r.pattern->cells(page.shift);
+        size_t cell = (size_t(run.firstPiece) * r.bytes + done) >> page.shift;
+        if (!recordGlobal<HasClusters>(
+                a, page, uint32_t(offset & inPage) >> page.shift,
+                bytes >> page.shift, TableBits{cells.all.data() + cell},
+                TableBits{cells.single.data() + cell}))
+          pieces = run.lanes;
+        done += bytes;
+      }
+      left |= pieces;
+    }
+  }
   unsigned stored = 0;
-  for (uint32_t rest = r.mask; rest; rest &= rest - 1) {
+  for (uint32_t rest = left; rest; rest &= rest - 1) {
     unsigned lane = unsigned(std::countr_zero(rest));
     uint64_t offset = r.at(lane) - buffer.base;
     if (!r.isStrong()) {
       GlobalShadow::Page &page = pageOf(offset);
       uint32_t first = uint32_t(offset & inPage) >> page.shift;
-      if (recordGlobal<HasClusters>(a, page, first, r.bytes >> page.shift,
-                                    EqualBits{uint32_t(1) << lane}, false))
+      EqualBits bit{uint32_t(1) << lane};
+      if (recordGlobal<HasClusters>(a, page, first, r.bytes >> page.shift, bit,
+                                    bit))
         continue;
     }
     if (!checkLane(r, buffer, lane, stored))
@@ -320,8 +346,22 @@ bool checkClusters(const Request &r, uint32_t mask, Buffer &buffer) {
     }
     return true;
   };
-  if (mask == r.mask && (r.isContiguous || r.isUniform()))
+  if (mask == r.mask && r.isSimple())
     return forPages(mask, r.low, r.high + r.bytes - 1);
+  // Words of different lanes are independent of each other, and of several
+  // lanes that read the same the first one counts. Where a read may be reported
+  // itself, it has to be by lane.
+  bool isWrite = r.kind != AccessKind::Load;
+  if (r.pattern && mask == r.mask && r.bytes >= 4 &&
+      (isWrite ? r.pattern->isDistinct
+               : !buffer.valid || r.warp.block->launch.validStamp == 1)) {
+    uint64_t base = r.base(PatternGrain::Sector);
+    for (const AddressPattern::Run &run : r.pattern->runs)
+      if (!forPages(run.firstLanes, base + run.offset,
+                    base + run.offset + run.bytes - 1))
+        return false;
+    return true;
+  }
   for (uint32_t rest = mask; rest; rest &= rest - 1) {
     unsigned lane = unsigned(std::countr_zero(rest));
     if (!forPages(uint32_t(1) << lane, r.at(lane), r.at(lane) + r.bytes - 1))
@@ -385,6 +425,8 @@ bool resolveGlobal(Request &r, Access &access) {
   DeviceMemory &memory = *block.launch.memory;
   if (!checkAlignment(r, Space::Global))
     return false;
+  if (!r.isSimple())
+    findPattern(r, PatternGrain::Sector);
   Buffer *&cached = block.worker.cache[r.inst.id];
   uint64_t span = r.high - r.low + r.bytes;
   Buffer *buffer = cached;

@@ -126,32 +126,26 @@ ROPEWALK_INLINE bool putRead(const GlobalAccess &a, GlobalShadow::Page &page,
   return true;
 }
 
-/// Records `count` cells. `isSeveral`: more than one lane has the same cells.
+/// Records `count` cells. `bits` has all lanes of a cell, `known` those that
+/// know what the lanes of the cell did before: the only one, or none, as lanes
+/// that access together do not know of each other's earlier accesses.
 template <bool HasClusters, class Bits>
 ROPEWALK_INLINE bool recordGlobal(const GlobalAccess &a,
                                   GlobalShadow::Page &page, uint32_t first,
-                                  uint32_t count, Bits bits, bool isSeveral) {
+                                  uint32_t count, Bits bits, Bits known) {
   using S = GlobalShadow;
   const S::Layer *layers = page.layers;
   if (!a.isWrite)
     return areKnown<HasClusters>(a, layers[S::Write], first, count, bits,
                                  true) &&
-           areKnown<HasClusters>(a, layers[S::StrongWrite], first, count, bits,
+           areKnown<HasClusters>(a, layers[S::StrongWrite], first, count, known,
                                  false) &&
            areKnown<HasClusters>(a, layers[S::OtherStrongWrite], first, count,
-                                 bits, false) &&
+                                 known, false) &&
            putRead<HasClusters>(a, page, first, count, bits);
-  // Lanes that write together do not know of each other's earlier accesses.
-  if (isSeveral) {
-    for (unsigned kind = 0; kind < S::LayerKinds; ++kind)
-      if (!areKnown<HasClusters>(a, layers[kind], first, count, EqualBits{0},
-                                 false))
-        return false;
-  } else {
-    for (unsigned kind = 0; kind < S::LayerKinds; ++kind)
-      if (!areKnown<HasClusters>(a, layers[kind], first, count, bits, false))
-        return false;
-  }
+  for (unsigned kind = 0; kind < S::LayerKinds; ++kind)
+    if (!areKnown<HasClusters>(a, layers[kind], first, count, known, false))
+      return false;
   put<HasClusters>(a, a.shadow.use(page, S::Write), first, count, bits, false);
   return true;
 }
