@@ -19,6 +19,71 @@ namespace {
 
 using S = ScalarType;
 
+template <unsigned Count>
+using Words = uint32_t __attribute__((ext_vector_type(Count)));
+
+/// Transposes each of the four blocks of 4 x 4 words: word j of block i of
+/// result k is word k of block i of row j.
+ROPEWALK_INLINE void transposeBlocks(Words<16> row[4]) {
+  auto low = [](Words<16> a, Words<16> b) {
+    return __builtin_shufflevector(a, b, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9,
+                                   25, 12, 28, 13, 29);
+  };
+  auto high = [](Words<16> a, Words<16> b) {
+    return __builtin_shufflevector(a, b, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11,
+                                   27, 14, 30, 15, 31);
+  };
+  // Words 0 and 2, 1 and 3 first, so that the same two steps finish.
+  Words<16> a = low(row[0], row[2]), b = low(row[1], row[3]);
+  Words<16> c = high(row[0], row[2]), d = high(row[1], row[3]);
+  row[0] = low(a, b);
+  row[1] = high(a, b);
+  row[2] = low(c, d);
+  row[3] = high(c, d);
+}
+
+/// Four words a lane, all lanes.
+ROPEWALK_INLINE void loadFours(Warp &warp, const Inst &inst,
+                               const Access &access) {
+  for (unsigned half = 0; half < 32; half += 16) {
+    Words<16> row[4];
+    for (unsigned j = 0; j < 4; ++j) {
+      Words<4> part[4];
+      for (unsigned i = 0; i < 4; ++i)
+        std::memcpy(
+            &part[i],
+            reinterpret_cast<const void *>(access.host[half + 4 * i + j]), 16);
+      Words<8> first =
+          __builtin_shufflevector(part[0], part[1], 0, 1, 2, 3, 4, 5, 6, 7);
+      Words<8> second =
+          __builtin_shufflevector(part[2], part[3], 0, 1, 2, 3, 4, 5, 6, 7);
+      row[j] = __builtin_shufflevector(first, second, 0, 1, 2, 3, 4, 5, 6, 7, 8,
+                                       9, 10, 11, 12, 13, 14, 15);
+    }
+    transposeBlocks(row);
+    for (unsigned j = 0; j < 4; ++j)
+      if (inst.list[j].offset != NoRow)
+        std::memcpy(lanes<uint32_t>(warp, inst.list[j]) + half, &row[j], 64);
+  }
+}
+
+ROPEWALK_INLINE void storeFours(Warp &warp, const Inst &inst,
+                                const Access &access) {
+  alignas(64) uint32_t words[4][16];
+  for (unsigned half = 0; half < 32; half += 16) {
+    Words<16> row[4];
+    for (unsigned j = 0; j < 4; ++j)
+      std::memcpy(&row[j], lanes<uint32_t>(warp, inst.list[j]) + half, 64);
+    transposeBlocks(row);
+    for (unsigned j = 0; j < 4; ++j)
+      std::memcpy(words[j], &row[j], 64);
+    // In the order of the lanes: the last one of several at a place stays.
+    for (unsigned i = 0; i < 16; ++i)
+      std::memcpy(reinterpret_cast<void *>(access.host[half + i]),
+                  words[i % 4] + i / 4 * 4, 16);
+  }
+}
+
 /// Elements of T into registers of exactly that size.
 template <class T> bool loadRows(Warp &warp, const Inst &inst, uint32_t mask) {
   Access access;
@@ -37,6 +102,10 @@ template <class T> bool loadRows(Warp &warp, const Inst &inst, uint32_t mask) {
   if (access.isContiguous && count == 1) {
     put<T>(warp, inst.list[0],
            load<T>(reinterpret_cast<const void *>(access.host[0])), mask);
+    return true;
+  }
+  if (sizeof(T) == 4 && count == 4 && mask == ~uint32_t(0)) {
+    loadFours(warp, inst, access);
     return true;
   }
   for (unsigned part = 0; part < count; ++part) {
@@ -103,6 +172,10 @@ template <class T> bool storeRows(Warp &warp, const Inst &inst, uint32_t mask) {
   if (access.isContiguous && count == 1) {
     Vec<T> value = get<T>(warp, inst.list[0]);
     std::memcpy(reinterpret_cast<void *>(access.host[0]), &value, sizeof value);
+    return true;
+  }
+  if (sizeof(T) == 4 && count == 4 && mask == ~uint32_t(0)) {
+    storeFours(warp, inst, access);
     return true;
   }
   for (unsigned part = 0; part < count; ++part) {
