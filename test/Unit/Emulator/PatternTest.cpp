@@ -34,8 +34,11 @@ struct PatternTest : Fixture {
     const Shape &shape = shapes[size_t(pick(0, int(shapes.size()) - 1))];
     int slots = int(MemoryBytes / form.bytes());
     int room = slots - *std::max_element(shape.begin(), shape.end());
-    // Often at the end.
-    int first = pick(0, 3) ? pick(0, room - 1) : room - 1;
+    // Often at the end, or where a page of the emulator's ends.
+    int where = pick(0, 4), middle = slots / 2 - pick(0, 31);
+    int first = where == 0                    ? room - 1
+                : where == 1 && middle < room ? middle
+                                              : pick(0, room - 1);
     for (unsigned lane = 0; lane < 32; ++lane)
       step.place[lane] =
           shape[lane] < 0 ? Idle : uint32_t(first + shape[lane]) * form.bytes();
@@ -44,8 +47,15 @@ struct PatternTest : Fixture {
 
   std::vector<Round> randomRounds(const Form &form, uint32_t pairs) {
     shapes.clear();
-    for (int i = pick(1, 7); i > 0; --i)
+    for (int i = pick(1, 7); i > 0; --i) {
       shapes.push_back(randomShape(engine));
+      // Some differ only a little from another one.
+      if (shapes.size() > 1 && pick(0, 1)) {
+        shapes.back() = shapes[size_t(pick(0, int(shapes.size()) - 2))];
+        for (int j = pick(1, 3); j > 0; --j)
+          shapes.back()[size_t(pick(0, 31))] = pick(-1, 40);
+      }
+    }
     std::vector<Round> rounds;
     while (rounds.size() < pairs * 2) {
       Round pair[2];
@@ -73,8 +83,8 @@ struct PatternTest : Fixture {
 
   /// `hole` is a word that is not initialized.
   Outcome execute(const Form &form, bool isShared,
-                  const std::vector<Round> &rounds,
-                  uint32_t hole = MemoryBytes) {
+                  const std::vector<Round> &rounds, uint32_t hole = MemoryBytes,
+                  bool checks = true) {
     std::vector<uint32_t> table;
     for (const Round &round : rounds)
       for (const Step &step : round)
@@ -85,6 +95,7 @@ struct PatternTest : Fixture {
     uint64_t memory = device.allocate(Before + MemoryBytes) + Before;
     LaunchOptions options;
     options.scheduleSeed = uint64_t(pick(0, 1000));
+    options.checkRaces = checks;
     LaunchResult result =
         run(kernelText(form, isShared), {1}, {Threads},
             arguments(upload(table), out, memory, uint64_t(rounds.size()),
@@ -97,13 +108,18 @@ struct PatternTest : Fixture {
   }
 
   /// Programs without a race: values and counters.
-  void expectExact(bool isShared) {
+  void expectExact(bool isShared, bool checks = true) {
     for (const Form &form : forms)
       for (int trial = 0; trial < 6; ++trial) {
         SCOPED_TRACE(std::string(form.type) + " trial " +
                      std::to_string(trial));
         std::vector<Round> rounds = randomRounds(form, 12);
-        Outcome outcome = execute(form, isShared, rounds);
+        if (!checks)
+          for (Round &round : rounds) {
+            round = {randomStep(form), randomStep(form)};
+            round[1].place.fill(Idle);
+          }
+        Outcome outcome = execute(form, isShared, rounds, MemoryBytes, checks);
         ASSERT_RAN(outcome.result);
         Model model(form);
         for (uint32_t i = 0; i < rounds.size(); ++i)
@@ -134,7 +150,7 @@ struct PatternTest : Fixture {
   void expectRaces(bool isShared) {
     unsigned found = 0, clean = 0;
     for (const Form &form : forms)
-      for (int trial = 0; trial < 24; ++trial) {
+      for (int trial = 0; trial < 60; ++trial) {
         SCOPED_TRACE(std::string(form.type) + " trial " +
                      std::to_string(trial));
         std::vector<Round> rounds = randomRounds(form, 3);
@@ -143,6 +159,18 @@ struct PatternTest : Fixture {
         for (Round &round : last)
           for (Step &step : round)
             step = randomStep(form);
+        // Often the second warp touches but one place of the first one.
+        if (pick(0, 2)) {
+          Step &one = last[0][0], &other = last[0][1];
+          size_t lane = size_t(pick(0, 31));
+          last[1] = last[0];
+          one.isStore = pick(0, 1);
+          last[1][0].place.fill(Idle);
+          last[1][1].place.fill(Idle);
+          other.place.fill(Idle);
+          other.place[size_t(pick(0, 31))] = one.place[lane];
+          other.isStore = !one.isStore || pick(0, 1);
+        }
         rounds.insert(rounds.end(), {last[0], last[1]});
         bool isRacy = hasRace(last, 2, form.bytes());
         Outcome outcome = execute(form, isShared, rounds);
@@ -180,6 +208,11 @@ struct PatternTest : Fixture {
 
 TEST_F(PatternTest, SharedMemory) { expectExact(true); }
 TEST_F(PatternTest, GlobalMemory) { expectExact(false); }
+/// Lanes of one store that overlap: the last one stays.
+TEST_F(PatternTest, WithoutChecks) {
+  expectExact(true, false);
+  expectExact(false, false);
+}
 TEST_F(PatternTest, SharedRaces) { expectRaces(true); }
 TEST_F(PatternTest, GlobalRaces) { expectRaces(false); }
 
@@ -187,7 +220,7 @@ TEST_F(PatternTest, GlobalRaces) { expectRaces(false); }
 TEST_F(PatternTest, BadPlaces) {
   for (bool isShared : {true, false})
     for (const Form &form : forms)
-      for (int trial = 0; trial < 12; ++trial) {
+      for (int trial = 0; trial < 60; ++trial) {
         SCOPED_TRACE(std::string(form.type) + " trial " +
                      std::to_string(trial));
         shapes.assign(1, randomShape(engine));
@@ -256,30 +289,134 @@ TEST_F(PatternTest, BadPlaces) {
       }
 }
 
+/// Words become valid by the stores of a pattern seen before.
+TEST_F(PatternTest, StoresInitialize) {
+  for (bool isShared : {true, false})
+    for (const Form &form : forms)
+      for (int trial = 0; trial < 12; ++trial) {
+        Shape shape;
+        do
+          shape = randomShape(engine);
+        while (std::set<int>(shape.begin(), shape.end()).size() <
+               32 - size_t(std::max<long>(
+                        0, std::count(shape.begin(), shape.end(), -1) - 1)));
+        shapes.assign(1, shape);
+        Step step = randomStep(form), idle;
+        idle.place.fill(Idle);
+        step.isStore = true;
+        Step load = step;
+        load.isStore = false;
+        std::vector<uint32_t> places;
+        for (uint32_t place : step.place)
+          if (place != Idle)
+            places.push_back(place + form.bytes() - 1);
+        if (places.empty())
+          continue;
+        uint32_t hole = places[size_t(pick(0, int(places.size()) - 1))] / 4;
+        // The store is the third one with the pattern.
+        std::vector<Round> rounds;
+        for (int i = 0; i < 2; ++i) {
+          Step other = randomStep(form);
+          other.isStore = true;
+          rounds.insert(rounds.end(), {Round{other, idle}, Round{idle, idle}});
+        }
+        rounds.insert(rounds.end(), {Round{step, idle}, Round{idle, idle},
+                                     Round{load, load}, Round{load, load}});
+        ASSERT_RAN(execute(form, isShared, rounds, hole).result)
+            << form.type << " trial " << trial;
+      }
+}
+
 /// Lanes that load one word do not know of each other's earlier stores.
 TEST_F(PatternTest, StrongStoreOfOneReader) {
-  for (const char *read :
-       {"mov.u32 %r6, %r2;\n",                               // All lanes alike.
-        "and.b32 %r6, %r1, 16; add.u32 %r6, %r6, %r2;\n"}) { // Two words.
-    std::string text = entryText(
-        "mov.u32 %r1, %tid.x; mov.u32 %r2, s; shl.b32 %r5, %r1, 2;\n"
-        "add.u32 %r5, %r5, %r2; st.shared.u32 [%r5], %r1; bar.sync 0;\n" +
-            std::string(read) +
-            "mov.u32 %r7, 0;\n"
-            // Twice, so that the pattern is known.
-            "LOOP: ld.shared.u32 %r8, [%r6]; ld.shared.u32 %r8, [%r6];\n"
-            "bar.sync 0;\n"
-            "setp.eq.u32 %p1, %r7, 3; setp.eq.and.u32 %p2, %r1, 3, %p1;\n"
-            "@%p2 st.volatile.shared.u32 [%r2], %r1;\n"
-            "add.u32 %r7, %r7, 1; setp.lt.u32 %p3, %r7, 5;\n"
-            "@%p3 bra LOOP; ret;",
-        1, ".shared .align 16 .b8 s[128];\n");
-    auto result = run(text, {1}, {32}, arguments(uint64_t(0)));
-    ASSERT_FALSE(bool(result)) << read;
-    EXPECT_EQ(result.report().kind, ReportKind::SharedRace)
-        << result.report().str();
-    EXPECT_EQ(result.report().other.lane, 3) << result.report().str();
-  }
+  for (std::string space : {"shared", "global"})
+    for (const char *read :
+         {"mov.b64 %d6, %d2;\n",                               // All alike.
+          "and.b64 %d6, %d1, 16; add.u64 %d6, %d6, %d2;\n"}) { // Two words.
+      std::string text = entryText(
+          "mov.u32 %r1, %tid.x; cvt.u64.u32 %d1, %r1;\n" +
+              std::string(space == "shared" ? "mov.u64 %d2, s;\n"
+                                            : "ld.param.u64 %d2, [p0];\n") +
+              "shl.b64 %d5, %d1, 2; add.u64 %d5, %d5, %d2;\n"
+              "st." +
+              space + ".u32 [%d5], %r1; bar.sync 0;\n" + read +
+              "mov.u32 %r7, 0;\n"
+              // More than twice, so that the pattern is known.
+              "LOOP: ld." +
+              space +
+              ".u32 %r8, [%d6];\n"
+              "bar.sync 0;\n"
+              "setp.eq.u32 %p1, %r7, 3; setp.eq.and.u32 %p2, %r1, 3, %p1;\n"
+              "@%p2 st.volatile." +
+              space +
+              ".u32 [%d2], %r1;\n"
+              "add.u32 %r7, %r7, 1; setp.lt.u32 %p3, %r7, 5;\n"
+              "@%p3 bra LOOP; ret;",
+          1, ".shared .align 16 .b8 s[128];\n");
+      auto result = run(text, {1}, {32}, arguments(device.allocate(128)));
+      ASSERT_FALSE(bool(result)) << space << " " << read;
+      EXPECT_EQ(result.report().kind, space == "shared"
+                                          ? ReportKind::SharedRace
+                                          : ReportKind::GlobalRace)
+          << result.report().str();
+      EXPECT_EQ(result.report().other.lane, 3) << result.report().str();
+    }
+}
+
+/// The same pattern with other values: stores of the same bytes by several
+/// lanes are no race, but those of different bytes are.
+TEST_F(PatternTest, RepeatedStores) {
+  for (std::string space : {"shared", "global"})
+    for (bool isRacy : {false, true}) {
+      // Lanes 16 to 31 store to the words of lanes 0 to 15; in the last round
+      // lane 20, perhaps, something else.
+      std::string text = entryText(
+          "mov.u32 %r1, %tid.x; ld.param.u64 %d2, [p0];\n" +
+              std::string(space == "shared" ? "mov.u64 %d2, s;\n" : "") +
+              "and.b32 %r2, %r1, 15; mul.wide.u32 %d3, %r2, 4;\n"
+              "add.u64 %d3, %d3, %d2; mov.u32 %r7, 0;\n"
+              "LOOP: setp.eq.u32 %p1, %r7, 4;\n"
+              "setp.eq.and.u32 %p1, %r1, " +
+              (isRacy ? "20" : "99") +
+              ", %p1;\n"
+              "selp.u32 %r3, 77, %r2, %p1; st." +
+              space +
+              ".u32 [%d3], %r3; bar.sync 0;\n"
+              "add.u32 %r7, %r7, 1; setp.lt.u32 %p3, %r7, 5;\n"
+              "@%p3 bra LOOP; ret;",
+          1, ".shared .align 16 .b8 s[64];\n");
+      auto result = run(text, {1}, {32}, arguments(device.allocate(64)));
+      ASSERT_EQ(bool(result), !isRacy)
+          << (isRacy ? "not found" : result.report().str());
+      if (isRacy) {
+        EXPECT_EQ(result.report().lane, 20) << result.report().str();
+        EXPECT_EQ(result.report().other.lane, 4) << result.report().str();
+      }
+    }
+}
+
+/// Lanes 16 to 31 load what lane 0 loads, or do not take part: then nothing
+/// forbids lane 0 to store there.
+TEST_F(PatternTest, IdleLanesDoNotRead) {
+  for (bool isShared : {true, false})
+    for (const Form &form : forms) {
+      Step all, half, store;
+      store.isStore = true;
+      store.place.fill(Idle);
+      store.place[0] = 64;
+      half.place.fill(Idle);
+      for (uint32_t lane = 0; lane < 32; ++lane)
+        all.place[lane] = 64 + (lane < 16 ? lane * form.bytes() : 0);
+      std::copy_n(all.place.begin(), 16, half.place.begin());
+      Step idle;
+      idle.place.fill(Idle);
+      std::vector<Round> rounds(4, Round{all, idle});
+      rounds.insert(rounds.end(), 4, Round{half, idle});
+      rounds.insert(rounds.end(), {Round{half, idle}, Round{store, idle}});
+      ASSERT_RAN(execute(form, isShared, rounds).result) << form.type;
+      rounds[8][0] = all;
+      ASSERT_FALSE(bool(execute(form, isShared, rounds).result)) << form.type;
+    }
 }
 
 /// Blocks that load in patterns and one that stores a word: the race between
