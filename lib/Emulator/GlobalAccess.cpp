@@ -451,6 +451,7 @@ bool resolveGlobal(Request &r, Access &access) {
         group |= uint32_t(buffer->contains(r.at(lane), r.bytes)) << lane;
       });
       Request part{r.warp, r.inst, group, r.kind, r.bytes, r.values, r.address};
+      part.isCopy = r.isCopy;
       finishRequest(part);
       Access partial;
       if (!resolveInBuffer(part, *buffer, partial))

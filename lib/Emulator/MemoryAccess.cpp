@@ -313,6 +313,7 @@ bool resolveGeneric(Request &r, Access &access) {
         group |= uint32_t(1) << lane;
     });
     Request part{r.warp, r.inst, group, r.kind, r.bytes, r.values, r.address};
+    part.isCopy = r.isCopy;
     part.address -= windowOf(space);
     finishRequest(part);
     Access partial;

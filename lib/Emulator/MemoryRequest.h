@@ -33,10 +33,12 @@ struct Request {
   bool isContiguous = false;
   /// Set by findPattern; null if the addresses have no known pattern.
   AddressPattern *pattern = nullptr;
+  /// The flags of a copy do not say whether it is strong: it is not.
+  bool isCopy = false;
 
   bool isUniform() const { return low == high; }
   bool isStrong() const {
-    return inst.data & MemoryStrong || kind == AccessKind::Atomic;
+    return !isCopy && (inst.data & MemoryStrong || kind == AccessKind::Atomic);
   }
   Scope scope() const {
     uint32_t scope = inst.data >> MemoryScopeShift & 3;

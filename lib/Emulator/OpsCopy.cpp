@@ -56,11 +56,8 @@ struct LaneCopies {
 /// Checks and records the sources; the addresses are in `r`. Lanes that read
 /// whole sources are one load of the warp; sources in part are rare.
 bool readSources(Request &r, LaneCopies &copies) {
-  uint32_t whole = 0;
-  for (uint32_t rest = r.mask; rest; rest &= rest - 1) {
-    unsigned lane = unsigned(std::countr_zero(rest));
-    whole |= uint32_t(copies.bytes[lane] == copies.size) << lane;
-  }
+  uint32_t whole =
+      maskOf(load<uint8_t>(copies.bytes) == uint8_t(copies.size)) & r.mask;
   if (whole == r.mask) {
     Access access;
     finishRequest(r);
@@ -103,19 +100,23 @@ bool writeTargets(Request &r, LaneCopies &copies) {
         return report(r, ReportKind::MbarrierMisuse, lane, Space::Shared,
                       "there is an mbarrier object");
     }
+  if (!r.isSimple() && isInside)
+    findPattern(r, PatternGrain::Word);
   countShared(r);
   uint32_t shift = 0;
   std::optional<WarpAccess> a;
   if (isFast) {
-    for (uint32_t rest = r.mask; rest; rest &= rest - 1)
-      ordering.touch(
-          {&warp, &r.inst, unsigned(std::countr_zero(rest)), Ego::Copy});
+    ordering.touch(warp, r.mask, Ego::Copy);
     uint32_t plane = ordering.planeOf({&warp, &r.inst, 0, Ego::Copy});
     a.emplace(shared, ordering.view(warp), tagOf(plane, Scope::Weak, r.inst),
               true, false);
     shift = unsigned(std::countr_zero(r.bytes)) - shared.shift;
-    isDone =
-        r.isContiguous && recordRun(*a, uint32_t(r.low) >> shared.shift, shift);
+    isDone = r.isContiguous
+                 ? recordRun(*a, uint32_t(r.low) >> shared.shift, shift)
+                 : r.pattern && r.pattern->isDistinct &&
+                       recordPattern(*a, *r.pattern,
+                                     uint32_t(r.base(PatternGrain::Word)) >>
+                                         shared.shift);
   }
   isDone |= isInside && !shared.checksRaces;
   for (uint32_t rest = isDone ? 0 : r.mask; rest; rest &= rest - 1) {
@@ -140,41 +141,36 @@ bool copy(Warp &warp, const Inst &inst, uint32_t mask) {
   auto copies = std::make_shared<LaneCopies>();
   copies->lanes = mask;
   copies->size = size;
-  const uint32_t *sourceBytes = lanes<uint32_t>(warp, inst.op[2]);
   uint32_t ignored =
       inst.data & MayIgnore
           ? warp.predicate(inst.op[3]) ^ (inst.data & IgnoreNegated ? ~0u : 0)
           : 0;
-  uint32_t readers = 0;
-  alignas(64) uint64_t from[32] = {}, to[32] = {};
-  for (uint32_t rest = mask; rest; rest &= rest - 1) {
+  Vec<uint32_t> bytes = select<uint32_t>(ignored, (Vec<uint32_t>)(0u),
+                                         get<uint32_t>(warp, inst.op[2]));
+  Addresses from = laneAddresses(warp, inst, 1);
+  Addresses to = laneAddresses(warp, inst, 0);
+  uint32_t outside = maskOf(to >> ClusterRankShift != 0ull) & mask;
+  uint32_t tooMany = maskOf(bytes > size) & mask;
+  for (uint32_t rest = outside | tooMany; rest; rest &= rest - 1) {
     unsigned lane = unsigned(std::countr_zero(rest));
-    to[lane] = laneAddress(warp, inst, 0, lane);
-    if (to[lane] >> ClusterRankShift) [[unlikely]] {
+    if (outside >> lane & 1) {
       SharedPlace place;
       if (!sharedPlace(warp, inst, 0, lane, place))
         return false;
       to[lane] = place.offset;
     }
-    from[lane] = laneAddress(warp, inst, 1, lane);
-    uint32_t bytes = ignored >> lane & 1 ? 0 : sourceBytes[lane];
-    if (bytes > size)
+    if (tooMany >> lane & 1)
       return block.fail(warp, inst, ReportKind::OutOfBounds, int(lane),
-                        "reads " + std::to_string(bytes) +
+                        "reads " + std::to_string(bytes[lane]) +
                             " bytes for a destination of " +
                             std::to_string(size));
-    copies->bytes[lane] = uint8_t(bytes);
-    readers |= uint32_t(bytes != 0) << lane;
   }
-  Request source{warp,
-                 inst,
-                 readers,
-                 AccessKind::Load,
-                 size,
-                 nullptr,
-                 load<uint64_t>(from)};
-  Request target{
-      warp, inst, mask, AccessKind::Store, size, nullptr, load<uint64_t>(to)};
+  Vec<uint8_t> narrow = __builtin_convertvector(bytes, Vec<uint8_t>);
+  std::memcpy(copies->bytes, &narrow, sizeof narrow);
+  uint32_t readers = maskOf(bytes != 0u) & mask;
+  Request source{warp, inst, readers, AccessKind::Load, size, nullptr, from};
+  Request target{warp, inst, mask, AccessKind::Store, size, nullptr, to};
+  source.isCopy = target.isCopy = true;
   if ((readers && !readSources(source, *copies)) ||
       !writeTargets(target, *copies))
     return false;

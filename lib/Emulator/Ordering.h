@@ -165,6 +165,7 @@ public:
   /// time.
   Time touch(const Actor &actor);
   Time touch(const Warp &warp, uint32_t lanes);
+  Time touch(const Warp &warp, uint32_t lanes, Ego ego);
   /// Whether the warp's lane knows what agent `other` of `plane` did at `time`.
   bool knows(const Warp &warp, unsigned lane, uint32_t plane, unsigned other,
              Time time) const;
@@ -227,7 +228,6 @@ private:
   WarpClock &of(const Warp &warp) const;
   const Group &groupOf(const WarpClock &warp, unsigned lane) const;
   Time tick(WarpClock &warp);
-  Time touch(WarpClock &warp, unsigned ego, uint32_t lanes);
   /// Splits groups so that each lies inside or outside of `lanes`.
   void split(WarpClock &warp, uint32_t lanes);
   void addOver(Group &group, const std::vector<Time> &over);

@@ -158,6 +158,20 @@ Time Ordering::touch(const Warp &w, uint32_t lanes) {
   return warp.view.epoch;
 }
 
+Time Ordering::touch(const Warp &w, uint32_t lanes, Ego ego) {
+  uint32_t plane = planeOf({.warp = const_cast<Warp *>(&w), .ego = ego});
+  WarpClock &warp = of(w);
+  if (plane == warp.view.plane)
+    return touch(w, lanes);
+  // Agents that are no lanes of a warp have one bit.
+  uint32_t bits = plane < threadPlanes ? lanes : 1;
+  if (bits & ~touched[plane]) {
+    touched[plane] |= bits;
+    tick(warp);
+  }
+  return warp.view.epoch;
+}
+
 bool Ordering::knows(const Warp &w, unsigned lane, uint32_t plane,
                      unsigned other, Time time) const {
   const WarpClock &warp = of(w);

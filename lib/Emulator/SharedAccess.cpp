@@ -202,6 +202,7 @@ bool resolveCluster(Request &r, Space space, Access &access) {
                  r.bytes,
                  r.values,
                  load<uint64_t>(offsets)};
+    part.isCopy = r.isCopy;
     finishRequest(part);
     Access partial;
     if (!resolveShared(part, partial, *owner))

@@ -74,6 +74,15 @@ ROPEWALK_INLINE uint64_t laneAddress(Warp &warp, const Inst &inst,
   return lanes<uint64_t>(warp, inst.op[slot])[lane] + offset;
 }
 
+ROPEWALK_INLINE Vec<uint64_t> laneAddresses(Warp &warp, const Inst &inst,
+                                            unsigned slot) {
+  uint64_t offset = *lanes<uint64_t>(warp, inst.list[slot]);
+  if (inst.data & OperandNarrow << slot)
+    return __builtin_convertvector(
+        get<uint32_t>(warp, inst.op[slot]) + uint32_t(offset), Vec<uint64_t>);
+  return get<uint64_t>(warp, inst.op[slot]) + offset;
+}
+
 /// Finds the place in shared memory. Returns false after a report.
 ROPEWALK_INLINE bool sharedPlace(Warp &warp, const Inst &inst, unsigned slot,
                                  unsigned lane, SharedPlace &place) {

@@ -342,6 +342,35 @@ TEST_F(AsyncCopyTest, ReportsWritesToAPlaceUnderWay) {
               {1}, arguments(input, output));
 }
 
+/// A copy reads weakly, whatever the form of its addresses: with a strong store
+/// it races like with any other. All lanes or one, in a row or not.
+TEST_F(AsyncCopyTest, ReadsAreWeak) {
+  uint64_t input = upload(numbers(512)), output = upload(numbers(1));
+  for (const char *target : {"%r12", "%d12"})
+    for (const char *stride : {"4", "5"})
+      for (const char *lanes : {"32", "1"})
+        for (bool isOrdered : {false, true}) {
+          std::string body =
+              std::string("shl.b32 %r11, %r10, ") + stride +
+              "; add.u32 %r12, %r1, %r11; cvt.u64.u32 %d12, %r12;\n"
+              "cvt.u64.u32 %d3, %r11; add.s64 %d4, %d1, %d3;\n"
+              "setp.lt.u32 %p1, %r10, " +
+              lanes +
+              "; setp.eq.u32 %p2, %r10, 32;\n"
+              "@%p1 cp.async.ca.shared.global [" +
+              target +
+              "], [%d4], 16;\n"
+              "cp.async.wait_all;\n" +
+              (isOrdered ? "bar.sync 0;\n" : "") +
+              "@%p2 st.volatile.global.u32 [%d1+4], %r10;";
+          if (isOrdered)
+            expectClean(text(body), {1}, {64}, arguments(input, output));
+          else
+            expectReportAlways(text(body), {1}, {64}, arguments(input, output),
+                               ReportKind::GlobalRace, "races with");
+        }
+}
+
 TEST_F(AsyncCopyTest, RefusesOtherForms) {
   auto refuse = [&](const char *code, const char *part) {
     expectRefused(text(code), part);
