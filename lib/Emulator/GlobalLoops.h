@@ -33,10 +33,16 @@ struct GlobalAccess {
 struct TableBits {
   const uint32_t *bits;
   ROPEWALK_INLINE uint32_t operator[](uint32_t i) const { return bits[i]; }
+  template <unsigned N> ROPEWALK_INLINE CellVector<N> get(uint32_t i) const {
+    return loadCells<N>(bits + i);
+  }
 };
 struct EqualBits {
   uint32_t bits;
   ROPEWALK_INLINE uint32_t operator[](uint32_t) const { return bits; }
+  template <unsigned N> ROPEWALK_INLINE CellVector<N> get(uint32_t) const {
+    return bits;
+  }
 };
 
 /// Whether a record is known to the lanes in `own`: `anyOf` its lanes, or all
@@ -57,6 +63,17 @@ ROPEWALK_INLINE uint32_t isKnown(const GlobalAccess &a,
   return known;
 }
 
+/// Whether all records of a layer are older than what anybody may not know.
+ROPEWALK_INLINE bool areOld(const GlobalAccess &a,
+                            const GlobalShadow::Layer &layer, uint32_t first,
+                            uint32_t count) {
+  const Time *time = layer.time.data() + first;
+  return forParts(count, [&]<unsigned N>(uint32_t i) ROPEWALK_INLINE_LAMBDA {
+    return !hasAny<N>(
+        as<CellVector<N>>(loadCells<N>(time + i) >= a.view.floor));
+  });
+}
+
 /// Whether all records of a layer are known.
 template <bool HasClusters, class Bits>
 ROPEWALK_INLINE bool areKnown(const GlobalAccess &a,
@@ -64,15 +81,9 @@ ROPEWALK_INLINE bool areKnown(const GlobalAccess &a,
                               uint32_t count, Bits bits, bool anyOf) {
   if (!layer.isUsed())
     return true;
+  if (!HasClusters && areOld(a, layer, first, count))
+    return true;
   uint32_t bad = 0;
-  if (!HasClusters) {
-    const Time *time = layer.time.data() + first;
-    for (uint32_t i = 0; i < count; ++i)
-      bad |= uint32_t(time[i] >= a.view.floor);
-    if (!bad)
-      return true;
-    bad = 0;
-  }
   for (uint32_t i = 0; i < count; ++i)
     bad |= isKnown<HasClusters>(a, layer, first + i, bits[i], anyOf) ^ 1;
   return !bad;
@@ -85,18 +96,24 @@ ROPEWALK_INLINE void put(const GlobalAccess &a, GlobalShadow::Layer &layer,
   Time *time = layer.time.data() + first;
   uint32_t *lanes = layer.lanes.data() + first;
   uint32_t *tag = layer.tag.data() + first;
-  const uint32_t plane = a.view.plane, epoch = a.view.epoch;
-  for (uint32_t i = 0; i < count; ++i) {
-    bool isSame = joins && time[i] == epoch && tag[i] >> TagPlaneShift == plane;
+  uint32_t *cluster = HasClusters ? layer.cluster.data() + first : nullptr;
+  forParts(count, [&]<unsigned N>(uint32_t i) ROPEWALK_INLINE_LAMBDA {
+    using V = CellVector<N>;
+    V own = bits.template get<N>(i);
+    if (joins) {
+      V isSame = as<V>(loadCells<N>(time + i) == a.view.epoch) &
+                 as<V>(loadCells<N>(tag + i) >> TagPlaneShift == a.view.plane);
+      if (HasClusters)
+        isSame &= as<V>(loadCells<N>(cluster + i) == a.cluster);
+      own |= loadCells<N>(lanes + i) & isSame;
+    }
+    storeCells<N>(lanes + i, own);
+    storeCells<N>(time + i, (V)(a.view.epoch));
+    storeCells<N>(tag + i, (V)(a.tag));
     if (HasClusters)
-      isSame &= layer.cluster[first + i] == a.cluster;
-    lanes[i] = (isSame ? lanes[i] : 0) | bits[i];
-    time[i] = epoch;
-    tag[i] = a.tag;
-  }
-  if (HasClusters)
-    for (uint32_t i = 0; i < count; ++i)
-      layer.cluster[first + i] = a.cluster;
+      storeCells<N>(cluster + i, (V)(a.cluster));
+    return true;
+  });
 }
 
 /// Reads find a place in one of two layers: where they have been before or
@@ -107,8 +124,9 @@ ROPEWALK_INLINE bool putRead(const GlobalAccess &a, GlobalShadow::Page &page,
   for (GlobalShadow::LayerKind kind :
        {GlobalShadow::Read, GlobalShadow::OtherRead}) {
     GlobalShadow::Layer &layer = a.shadow.use(page, kind);
-    uint32_t free = 0;
-    for (uint32_t i = 0; i < count; ++i) {
+    bool isOld = !HasClusters && areOld(a, layer, first, count);
+    uint32_t free = isOld ? count : 0;
+    for (uint32_t i = 0; i < count && !isOld; ++i) {
       uint32_t cell = first + i;
       uint32_t mine = layer.tag[cell] >> TagPlaneShift == a.view.plane;
       if (HasClusters)
