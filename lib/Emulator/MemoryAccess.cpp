@@ -23,18 +23,19 @@ const char *verb(AccessKind kind) {
                                      : "atomic operation";
 }
 
-/// Whether one of the bytes is 0; `bytes` is 8 or more.
-ROPEWALK_INLINE bool hasZeroIn(const uint8_t *first, uint32_t bytes) {
-  constexpr uint64_t ones = 0x0101010101010101;
-  auto zeros = [&](uint32_t i) {
-    uint64_t word;
-    std::memcpy(&word, first + i, 8);
-    return (word - ones) & ~word & ones << 7;
-  };
-  uint64_t found = zeros(bytes - 8);
-  for (uint32_t i = 0; i + 8 < bytes; i += 8)
-    found |= zeros(i);
-  return found != 0;
+template <unsigned N> using Bytes = uint8_t __attribute__((ext_vector_type(N)));
+
+/// The least of each N-th byte, and `least`; `bytes` is N or more.
+template <unsigned N>
+ROPEWALK_INLINE Bytes<N> leastOf(Bytes<N> least, const uint8_t *first,
+                                 uint32_t bytes) {
+  Bytes<N> some;
+  for (uint32_t i = 0; i + N <= bytes; i += N) {
+    std::memcpy(&some, first + i, N);
+    least = __builtin_elementwise_min(least, some);
+  }
+  std::memcpy(&some, first + bytes - N, N);
+  return __builtin_elementwise_min(least, some);
 }
 
 /// Whether one of 1, 2, 4, 8 or 16 bytes is 0.
@@ -78,12 +79,22 @@ unsigned findInvalid(const Request &r, const uint8_t *valid, uint64_t base) {
       return 32;
   } else if (r.pattern) {
     const uint8_t *start = valid + (r.base(r.pattern->grain) - base);
+    Bytes<32> least = 255;
+    Bytes<8> leastOfShort = 255;
     bool isInvalid = false;
-    for (const AddressPattern::Run &run : r.pattern->runs)
-      isInvalid |= run.bytes < 8     ? hasZero(start + run.offset, run.bytes)
-                   : run.bytes <= 64 ? hasZeroIn(start + run.offset, run.bytes)
-                                     : std::memchr(start + run.offset, 0,
-                                                   run.bytes) != nullptr;
+    for (const AddressPattern::Run &run : r.pattern->runs) {
+      const uint8_t *marks = start + run.offset;
+      if (run.bytes > 128)
+        isInvalid |= std::memchr(marks, 0, run.bytes) != nullptr;
+      else if (run.bytes >= 32)
+        least = leastOf<32>(least, marks, run.bytes);
+      else if (run.bytes >= 8)
+        leastOfShort = leastOf<8>(leastOfShort, marks, run.bytes);
+      else
+        isInvalid |= hasZero(marks, run.bytes);
+    }
+    isInvalid |= __builtin_reduce_min(least) == 0 ||
+                 __builtin_reduce_min(leastOfShort) == 0;
     if (!isInvalid)
       return 32;
   }
@@ -135,6 +146,8 @@ void findPattern(Request &r, PatternGrain grain) {
       r.warp.block->worker.patterns[r.inst.id];
   if (!cache)
     cache = std::make_unique<PatternCache>();
+  if (!cache->isWorthwhile())
+    return;
   uint64_t base = r.base(grain);
   if ((r.high - base) >> 32)
     return;
@@ -148,6 +161,7 @@ void findPattern(Request &r, PatternGrain grain) {
         maskOf(load<uint32_t>(pattern.offsets) != offsets))
       continue;
     cache->latest = uint8_t(way);
+    cache->vain = 0;
     if (!pattern.isKnown) {
       pattern.build();
       if (grain == PatternGrain::Word) {

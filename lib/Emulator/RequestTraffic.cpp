@@ -61,21 +61,29 @@ Vec<uint32_t> bankBits(const Request &r) {
 uint32_t countSectors(const Request &r) {
   if (r.isSimple())
     return uint32_t(((r.high + r.bytes - 1) >> 5) - (r.low >> 5) + 1);
-  uint64_t sectors[32];
-  unsigned count = 0;
-  bool isSorted = true;
+  // Aligned accesses of at most 16 bytes never straddle sectors. Those seen are
+  // kept in a table of 64 places, each in the first free one from where its
+  // hash points.
+  constexpr uint64_t free = ~uint64_t(0);
+  uint64_t seen[64], last = free;
+  std::fill_n(seen, 64, free);
+  uint32_t count = 0;
   forLanes(r.mask, [&](unsigned lane) {
     uint64_t sector = r.at(lane) >> 5;
-    if (count && sectors[count - 1] == sector)
+    if (sector == last)
       return;
-    isSorted &= !count || sectors[count - 1] < sector;
-    sectors[count++] = sector;
+    last = sector;
+    uint32_t place = uint32_t(sector * 0x9e3779b97f4a7c15 >> 58);
+    while (seen[place] != sector) {
+      if (seen[place] == free) {
+        seen[place] = sector;
+        ++count;
+        return;
+      }
+      place = (place + 1) % 64;
+    }
   });
-  // Aligned accesses of at most 16 bytes never straddle sectors.
-  if (isSorted)
-    return count;
-  std::sort(sectors, sectors + count);
-  return uint32_t(std::unique(sectors, sectors + count) - sectors);
+  return count;
 }
 
 void countGlobal(const Request &r) {

@@ -230,6 +230,7 @@ template <class F> ROPEWALK_INLINE bool forParts(uint32_t count, F f) {
     return i == count || f.template operator()<N>(count - N);
   };
   return count >= 16  ? inParts.template operator()<16>()
+         : count >= 8 ? inParts.template operator()<8>()
          : count >= 4 ? inParts.template operator()<4>()
                       : inParts.template operator()<1>();
 }
