@@ -70,17 +70,25 @@ bool copyMap(Warp &warp, const Inst &inst, uint32_t mask) {
   SharedPlace place;
   if (!sharedPlace(warp, inst, Source, first, place))
     return false;
+  // The warp copies the map as a whole, so that each lane has to know of what
+  // is written there.
   Actor actor{&warp, &inst, first};
-  const std::byte *source = accessShared(actor, *place.block, place.offset,
-                                         TensorMapUsedBytes, false);
-  if (source && place.offset + TensorMapBytes > place.block->shared.size)
+  const std::byte *source = nullptr;
+  for (uint32_t rest = mask; rest; rest &= rest - 1) {
+    actor.lane = unsigned(std::countr_zero(rest));
+    source = accessShared(actor, *place.block, place.offset, TensorMapUsedBytes,
+                          false);
+    if (!source)
+      return false;
+  }
+  actor.lane = first;
+  if (place.offset + TensorMapBytes > place.block->shared.size)
     return warp.block->failAt(warp, inst, ReportKind::OutOfBounds, int(first),
                               place.offset,
                               "copies 128 bytes that end beyond the block's " +
                                   std::to_string(place.block->shared.size) +
                                   " bytes of shared memory");
-  std::byte *target =
-      source ? accessGlobal(actor, to, TensorMapBytes, true) : nullptr;
+  std::byte *target = accessGlobal(actor, to, TensorMapBytes, true);
   if (!target)
     return false;
   std::memcpy(target, source, TensorMapBytes);

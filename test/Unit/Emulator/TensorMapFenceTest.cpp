@@ -139,6 +139,12 @@ TEST_F(TensorMapFenceTest, CopiesOfMapsRelease) {
   const char *writer = "tensormap.cp_fenceproxy.global.shared::cta."
                        "tensormap::generic.release.gpu.sync.aligned";
   missing(copy + "bar.sync 0;\n", "acquire", writer);
+  // The whole warp makes the copy, and thread 0 alone has written its source.
+  const std::string meeting = "bar.warp.sync 0xffffffff;\n";
+  std::string alone = copy;
+  alone.erase(alone.find(meeting), meeting.size());
+  expectReport(text(alone + "bar.sync 0;\n" + acquire), {1}, {64}, args(),
+               ReportKind::SharedRace, "tensormap.cp_fenceproxy");
   missing(copy + "bar.sync 0;\n@%p7 " + acquire, "acquire", writer);
 }
 
