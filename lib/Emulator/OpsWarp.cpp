@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "LaneWise.h"
+#include "Random.h"
 
 namespace ropewalk::emulator::ROPEWALK_EMULATOR_ISA {
 
@@ -236,7 +237,14 @@ bool decodeMatch(InstDecoder &d, Inst &inst) {
 }
 
 bool elect(Warp &warp, const Inst &inst, uint32_t mask) {
-  uint32_t leader = uint32_t(std::countr_zero(mask));
+  // PTX only says that lanes which meet again elect the same one. The schedule
+  // of seed 0 is that of a GPU.
+  uint32_t rest = mask;
+  if (uint64_t seed = warp.block->launch.options.scheduleSeed)
+    for (uint64_t skip = Random{seed ^ mask}.below(std::popcount(mask)); skip;
+         --skip)
+      rest &= rest - 1;
+  uint32_t leader = uint32_t(std::countr_zero(rest));
   if (inst.op[0].offset != NoRow)
     put<uint32_t>(warp, inst.op[0], (Vec<uint32_t>)(leader), mask);
   putPredicate(warp, inst.op[1], uint32_t(1) << leader, mask);

@@ -13,6 +13,8 @@
 
 #include "Harness.h"
 
+#include <set>
+
 using namespace ropewalk::emulator;
 
 namespace {
@@ -20,14 +22,17 @@ namespace {
 struct ControlFlowTest : Fixture {
   /// Runs `body`, which leaves its result in %r0, and returns it by thread.
   std::vector<uint32_t> results(const std::string &body, uint32_t threads,
-                                const std::string &before = "") {
+                                const std::string &before = "",
+                                uint64_t seed = 0) {
+    LaunchOptions options;
+    options.scheduleSeed = seed;
     uint64_t out = device.allocate(threads * 4);
     std::string tail = "\nld.param.u64 %d30, [p0]; mov.u32 %r30, %tid.x;\n"
                        "mul.wide.u32 %d31, %r30, 4;\n"
                        "add.s64 %d30, %d30, %d31; st.global.u32 [%d30], %r0;";
     auto result =
         run(entryText("mov.u32 %r1, %tid.x;\n" + body + tail, 1, before), {1},
-            {threads}, arguments(out));
+            {threads}, arguments(out), 0, options);
     EXPECT_TRUE(bool(result)) << result.report().str();
     if (result)
       last = result.counters();
@@ -144,6 +149,32 @@ TEST_F(ControlFlowTest, WarpExchange) {
   got = results("elect.sync _|%p1, -1; selp.u32 %r0, 1, 0, %p1;", 32);
   EXPECT_EQ(got[0], 1u);
   EXPECT_EQ(got[1], 0u);
+}
+
+// Guards that which lane is elected depends on the seed, but is the same for
+// the same members, and one of them.
+TEST_F(ControlFlowTest, AnyLaneMayBeElected) {
+  std::set<uint32_t> elected;
+  for (uint64_t seed = 0; seed < 16; ++seed) {
+    auto got = results("setp.ge.u32 %p3, %r1, 8; mov.u32 %r0, 99;\n"
+                       "@!%p3 bra DONE;\n"
+                       "elect.sync %r2|%p1, 0xffffff00;\n"
+                       "elect.sync %r3|%p2, 0xffffff00;\n"
+                       "selp.u32 %r0, 1, 0, %p1; @%p2 add.u32 %r0, %r0, 2;\n"
+                       "shl.b32 %r2, %r2, 2; shl.b32 %r3, %r3, 8;\n"
+                       "or.b32 %r0, %r0, %r2; or.b32 %r0, %r0, %r3;\nDONE:",
+                       32, "", seed);
+    uint32_t leader = got[8] >> 8;
+    EXPECT_TRUE(leader >= 8 && leader < 32) << leader;
+    EXPECT_TRUE(seed || leader == 8);
+    for (uint32_t lane = 0; lane < 32; ++lane)
+      EXPECT_EQ(got[lane],
+                lane < 8 ? 99
+                         : leader << 8 | leader << 2 | (lane == leader ? 3 : 0))
+          << "lane " << lane << ", seed " << seed;
+    elected.insert(leader);
+  }
+  EXPECT_GT(elected.size(), 4u);
 }
 
 // Guards barrier reductions over several warps.
