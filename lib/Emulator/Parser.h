@@ -68,6 +68,8 @@ private:
       std::unordered_map<uint64_t, int32_t> registers;
     };
     std::map<std::string, Family, std::less<>> families;
+    /// Whether the name is one of a family.
+    bool isMember(std::string_view text) const;
     std::map<std::string, uint32_t, std::less<>> labels;
     std::map<std::string, uint32_t, std::less<>> targetLists;
     int parent = -1;

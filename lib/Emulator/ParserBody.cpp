@@ -13,12 +13,25 @@
 
 #include "Parser.h"
 
+#include <charconv>
+
 using namespace ropewalk::emulator;
+
+bool Parser::Scope::isMember(std::string_view text) const {
+  size_t digits = text.find_last_not_of("0123456789") + 1;
+  auto family = families.find(text.substr(0, digits));
+  uint64_t number = 0;
+  return family != families.end() && digits < text.size() &&
+         std::from_chars(text.data() + digits, text.data() + text.size(),
+                         number)
+                 .ec == std::errc() &&
+         number < family->second.count;
+}
 
 bool Parser::addName(const std::string &text, Name entry,
                      SourceLocation location) {
   Scope &target = scopes[scope];
-  if (target.families.count(text) || !target.names.insert({text, entry}).second)
+  if (target.isMember(text) || !target.names.insert({text, entry}).second)
     return failAt(location, "'" + text + "' is declared twice");
   return true;
 }
@@ -252,9 +265,13 @@ bool Parser::parseRegisters() {
     }
     int32_t first = int32_t(function->registers.size());
     if (isFamily) {
-      if (target.names.count(text) ||
-          !target.families.insert({text, {count, type, {}}}).second)
-        return fail(nameToken, "'" + text + "' is declared twice");
+      if (!target.families.insert({text, {count, type, {}}}).second)
+        return fail(nameToken, "'" + text + "<' is declared twice");
+      // The family has 'a0', 'a1' and so on, and leaves 'a' to others.
+      for (auto name = target.names.lower_bound(text);
+           name != target.names.end() && name->first.starts_with(text); ++name)
+        if (target.isMember(name->first))
+          return fail(nameToken, "'" + name->first + "' is declared twice");
       continue;
     }
     Name entry;

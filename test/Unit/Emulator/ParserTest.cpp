@@ -90,6 +90,27 @@ TEST(ParserTest, BadStructure) {
   EXPECT_EQ(errorOfBody("L: ret;\nL: ret;"), "9:1: label 'L' is defined twice");
 }
 
+// Guards that a family takes the names of its registers and no other.
+TEST(ParserTest, FamiliesOfRegisters) {
+  for (const char *body :
+       {".reg .b32 a; .reg .b16 a<2>; mov.b32 a, 1; mov.b16 a1, 1;",
+        ".reg .b16 a<2>; .reg .b32 a; mov.b32 a, 1; mov.b16 a1, 1;",
+        ".reg .b16 a<2>; .reg .b32 a2; mov.b32 a2, 1; mov.b16 a1, 1;"})
+    EXPECT_EQ(errorOfBody(body), "accepted") << body;
+  EXPECT_EQ(errorOfBody(".reg .b32 a1; .reg .b16 a<2>;"),
+            "8:25: 'a1' is declared twice");
+  EXPECT_EQ(errorOfBody(".reg .b16 a<2>; .reg .b32 a1;"),
+            "8:27: 'a1' is declared twice");
+  EXPECT_EQ(errorOfBody(".reg .b16 a<2>; .reg .b32 a01;"),
+            "8:27: 'a01' is declared twice");
+  EXPECT_EQ(errorOfBody(".reg .b16 a<2>; .reg .b32 a<1>;"),
+            "8:27: 'a<' is declared twice");
+  EXPECT_EQ(errorOfBody(".reg .b32 a; .reg .b16 a;"),
+            "8:24: 'a' is declared twice");
+  EXPECT_NE(errorOfBody(".reg .b16 a<2>; mov.b16 a, 1;"), "accepted");
+  EXPECT_NE(errorOfBody(".reg .b16 a<2>; mov.b16 a2, 1;"), "accepted");
+}
+
 // Guards what a compiler writes beside code: debug lines and sections, pragmas,
 // nested scopes of inline assembly.
 TEST(ParserTest, AcceptsDecorations) {
