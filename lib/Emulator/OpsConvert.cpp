@@ -408,8 +408,13 @@ bool checkModifiers(InstDecoder &d, const Inst &inst, Shape shape,
     return d.fail("conversion to an integer needs .rni, .rzi, .rmi or .rpi");
   if (!toInteger && fromInteger && !hasRounding)
     return d.fail("conversion of an integer needs a rounding mode");
-  if (narrows && !hasRounding)
+  // Between f16 and bf16 the default is the nearest.
+  bool isAcross = isNarrowFloat(shape.to) && isNarrowFloat(shape.from) &&
+                  shape.to != shape.from;
+  if (narrows && !hasRounding && !isAcross)
     return d.fail("narrowing conversion needs a rounding mode");
+  if (isAcross && (inst.data & FloatSaturate))
+    return d.fail("'.sat' between .f16 and .bf16");
   if (toInteger && fromInteger && (hasRounding || isIntegral))
     return d.fail("rounding mode between integers");
   unsigned kept = sizeOf(shape.to) * 8 - isSigned(shape.to);
