@@ -181,7 +181,8 @@ std::string ropewalk::emulator::reportJson(const Report &report) {
             ", \"warp\": " + orNull(other.warp) +
             ", \"lane\": " + orNull(other.lane) +
             ", \"line\": " + std::to_string(other.location.line) +
-            ", \"column\": " + std::to_string(other.location.column) + "}";
+            ", \"column\": " + std::to_string(other.location.column) +
+            ", \"source\": " + quoted(other.source) + "}";
   else
     text += "null";
   return text + ", \"text\": " + quoted(report.str()) + "}";

@@ -110,6 +110,8 @@ bool ropewalk::emulator::reportConflict(const Accessor &a, Space space,
     reported.lane = std::countr_zero(conflict.lanes);
   if (isKnown) {
     reported.location = block.program.code[inst].location;
+    reported.source =
+        sourceOf(*block.launch.kernel->module, block.program.code[inst]);
     other = "'" + block.program.opcodes[inst] + "'";
     if (reported.location.line)
       other += " of line " + std::to_string(reported.location.line);

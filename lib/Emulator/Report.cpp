@@ -115,6 +115,8 @@ std::string Report::str() const {
       text += ", lane " + std::to_string(other.lane);
     if (other.location.line)
       text += ", line " + std::to_string(other.location.line);
+    if (!other.source.empty())
+      text += " (" + other.source + ")";
   }
   return text;
 }

@@ -39,7 +39,7 @@ class EmulationError(RuntimeError):
     address: device address of the access, or None. argument: name of the parameter
         whose array the address lies in, or just behind, or None.
     other: the other party of a race or hazard, a dictionary with block (its number in
-        the grid, x fastest), warp, lane, line and column; or None.
+        the grid, x fastest), warp, lane, line, column and source; or None.
     """
 
     def __init__(self, report: dict[str, Any], argument: str | None = None) -> None:

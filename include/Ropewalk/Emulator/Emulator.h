@@ -81,6 +81,7 @@ struct Report {
     int warp = -1;
     int lane = -1;
     SourceLocation location;
+    std::string source; ///< As that of the report.
   } other;
 
   /// The report in one line (more for a deadlock: one per waiting warp).

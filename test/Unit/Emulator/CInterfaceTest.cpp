@@ -130,7 +130,28 @@ TEST_F(CInterfaceTest, ReportsTheOtherParty) {
   EXPECT_EQ(launch({}, nullptr, 0, 64), 1);
   EXPECT_TRUE(has(R"("kind": "shared-race")")) << json;
   EXPECT_TRUE(has(R"("other": {"block": 0, "warp": )")) << json;
+  EXPECT_TRUE(has(R"("column": 1, "source": ""})")) << json;
   EXPECT_EQ(launch({}, R"({"check_races": false})", 0, 64), 0) << json;
+}
+
+// Guards the source line of both parties.
+TEST_F(CInterfaceTest, ReportsTheSourceOfTheOtherParty) {
+  ASSERT_EQ(load(entryText(".loc 1 7 3\nmov.u32 %r1, s; mov.u32 %r2, %tid.x;\n"
+                           "setp.eq.u32 %p1, %r2, 0;\n"
+                           "@!%p1 bra B;\n.loc 1 8 5\n"
+                           "st.shared.u32 [%r1], %r2;\nB:\n"
+                           "@%p1 bra E;\n.loc 1 9 6\n"
+                           "ld.shared.u32 %r3, [%r1];\nE: ret;",
+                           0,
+                           ".file 1 \"a.cu\"\n"
+                           ".shared .align 4 .b8 s[4];")),
+            0)
+      << error();
+  EXPECT_EQ(launch({}, R"({"check_uninitialized_memory": false})", 0, 64), 1);
+  EXPECT_TRUE(has(R"("kind": "shared-race")")) << json;
+  EXPECT_TRUE(has(R"("source": "a.cu:9:6")")) << json;
+  EXPECT_TRUE(has(R"("source": "a.cu:8:5"})")) << json;
+  EXPECT_TRUE(has("(a.cu:8:5)")) << json;
 }
 
 // Guards each refusal of a text and of a chip.
