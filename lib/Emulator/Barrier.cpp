@@ -23,15 +23,15 @@ namespace {
 
 uint32_t lowest(uint32_t mask) { return uint32_t(std::countr_zero(mask)); }
 
-std::string hexMask(uint32_t mask) {
+} // namespace
+
+std::string ropewalk::emulator::hexMask(uint32_t mask) {
   static const char digits[] = "0123456789abcdef";
   std::string text = "0x";
   for (int shift = 28; shift >= 0; shift -= 4)
     text += digits[mask >> shift & 15];
   return text;
 }
-
-} // namespace
 
 bool Block::arrive(Warp &warp, const Inst &inst, uint32_t mask) {
   auto value = [&](Ref ref, uint32_t lane) {

@@ -41,8 +41,13 @@ void Block::start(Dim3 place) {
   size_t rowBytes = (size_t(program.registerBytes) + 63) / 64 * 64;
   registers.assign(rowBytes * warpCount + 64, std::byte(0));
   uintptr_t first = (reinterpret_cast<uintptr_t>(registers.data()) + 63) & ~63;
-  shared.reset(launch.sharedBytes, cluster.ordering, launch.options.checkRaces,
+  shared.reset(launch.allocatedShared(), cluster.ordering,
+               launch.options.checkRaces,
                launch.options.checkUninitializedMemory);
+  // Cooperative groups clear single bits of what system software has left.
+  if (launch.reservedShared && launch.options.checkUninitializedMemory)
+    std::fill_n(shared.valid.begin() + launch.reservedOffset(),
+                launch.reservedShared, 1);
   local.assign(size_t(launch.localStride()) * warpCount * 32, std::byte(0));
   localValid.assign(launch.options.checkUninitializedMemory ? local.size() : 0,
                     0);
@@ -212,6 +217,16 @@ void Block::setSpecials(Warp &warp) {
       case SpecialRegister::ClusterNctaRank:
         value = uint32_t(launch.cluster.count());
         break;
+      case SpecialRegister::ReservedBegin:
+      case SpecialRegister::ReservedFirst:
+        value = launch.reservedOffset();
+        break;
+      case SpecialRegister::ReservedEnd:
+        value = launch.reservedOffset() + launch.reservedShared;
+        break;
+      case SpecialRegister::ReservedSecond:
+        value = launch.reservedOffset() + launch.reservedShared / 2;
+        break;
       case SpecialRegister::WorkspaceHigh:
         value = uint32_t(launch.workspace >> 32);
         break;
@@ -271,6 +286,9 @@ bool Block::checkRegisters(Warp &warp, const Inst &inst, uint32_t mask) {
                 std::countr_zero(mask & ~clean),
                 "reads register " + program.trackedNames[culprit] +
                     " before it is written");
+  // A shuffle may write what it reads; its handler sees to both.
+  if (inst.kind == InstKind::WarpSync && inst.trackOptional)
+    return true;
   uint32_t after = inst.copiesBits ? clean : ~uint32_t(0);
   for (unsigned i = 0; i < inst.trackWrites; ++i) {
     uint32_t &bits = warp.initialized[list[inst.trackReads + i]];
@@ -279,160 +297,13 @@ bool Block::checkRegisters(Warp &warp, const Inst &inst, uint32_t mask) {
   return true;
 }
 
-int32_t Block::addSplit(Warp &warp, const Split &split) {
-  for (size_t i = 0; i < warp.splits.size(); ++i)
-    if (warp.splits[i].state == Split::Free) {
-      warp.splits[i] = split;
-      return int32_t(i);
-    }
-  warp.splits.push_back(split);
-  return int32_t(warp.splits.size()) - 1;
-}
-
-void Block::diverge(Warp &warp, const Inst &inst, int32_t pc, uint32_t taken,
-                    uint32_t others) {
-  // The current split stands at the branch with mask taken | others.
-  Split &split = warp.splits[warp.current];
-  int32_t meet = inst.reconverge;
-  int32_t parent = warp.current;
-  struct Side {
-    int32_t pc;
-    uint32_t mask;
-  } sides[2] = {{pc, taken}, {int32_t(inst.id) + 1, others}};
-  if (meet < 0 || meet == split.reconverge) {
-    // The children would meet where this split ends anyway: they take its
-    // place, which keeps loops from nesting deeper with each round.
-    meet = split.reconverge;
-    parent = split.parent;
-    Split child = split;
-    child.children = 0;
-    bool isFirst = true;
-    for (Side side : sides) {
-      if (side.pc == meet)
-        continue; // Arrived: its lanes wait in the parent's mask.
-      child.pc = side.pc;
-      child.mask = side.mask;
-      if (isFirst) {
-        warp.splits[warp.current] = child;
-      } else {
-        if (parent >= 0)
-          ++warp.splits[parent].children;
-        addSplit(warp, child);
-      }
-      isFirst = false;
-    }
-    return;
-  }
-  split.state = Split::Waiting;
-  split.pc = meet;
-  split.children = 0;
-  Split child;
-  child.state = Split::Running;
-  child.reconverge = meet;
-  child.parent = parent;
-  int32_t next = -1;
-  for (Side side : sides) {
-    if (side.pc == meet)
-      continue;
-    child.pc = side.pc;
-    child.mask = side.mask;
-    ++warp.splits[parent].children;
-    int32_t added = addSplit(warp, child);
-    next = next < 0 ? added : next;
-  }
-  warp.current = next;
-}
-
-void Block::leave(Warp &warp, int32_t index) {
-  while (index >= 0) {
-    Split &split = warp.splits[index];
-    int32_t parent = split.parent;
-    split.state = Split::Free;
-    if (parent < 0)
-      return;
-    Split &above = warp.splits[parent];
-    if (--above.children > 0)
-      return;
-    if (above.mask == 0) { // All of its lanes have exited.
-      index = parent;
-      continue;
-    }
-    if (above.pc == above.reconverge) {
-      index = parent;
-      continue;
-    }
-    above.state = Split::Running;
-    return;
-  }
-}
-
-bool Block::select(Warp &warp) {
-  // The newest first: inner regions finish before outer ones go on.
-  for (size_t i = warp.splits.size(); i-- > 0;)
-    if (warp.splits[i].state == Split::Running) {
-      warp.current = int32_t(i);
-      return true;
-    }
-  return false;
-}
-
-bool Block::rotate(Warp &warp) {
-  size_t count = warp.splits.size();
-  for (size_t i = 1; i < count; ++i) {
-    size_t next = (size_t(warp.current) + i) % count;
-    if (warp.splits[next].state == Split::Running) {
-      warp.current = int32_t(next);
-      return true;
-    }
-  }
-  return false;
-}
-
-bool Block::releaseParked(Warp &warp, bool &failed) {
-  failed = false;
-  for (Split &first : warp.splits) {
-    if (first.state != Split::Parked)
-      continue;
-    const Inst &inst = program.code[first.pc];
-    bool anywhere = inst.data == 1 && inst.cls == InstClass::Barrier;
-    uint32_t present = 0;
-    auto joins = [&](const Split &other) {
-      if (other.state != Split::Parked || other.member != first.member)
-        return false;
-      const Inst &there = program.code[other.pc];
-      return other.pc == first.pc ||
-             (anywhere && there.data == 1 && there.cls == InstClass::Barrier);
-    };
-    for (const Split &other : warp.splits)
-      if (joins(other))
-        present |= other.mask;
-    if (first.member & warp.live & ~present)
-      continue;
-    if (!inst.handler(warp, inst, present)) {
-      failed = true;
-      return false;
-    }
-    std::vector<int32_t> released;
-    for (size_t i = 0; i < warp.splits.size(); ++i)
-      if (joins(warp.splits[i]))
-        released.push_back(int32_t(i));
-    for (int32_t i : released)
-      warp.splits[i].state = Split::Running;
-    for (int32_t i : released)
-      if (++warp.splits[i].pc == warp.splits[i].reconverge)
-        leave(warp, i);
-    return true;
-  }
-  return false;
-}
-
 Block::WarpStatus Block::runWarp(Warp &warp, uint64_t quantum) {
   const Inst *code = program.code.data();
   const bool checksRegisters = launch.options.checkUninitializedRegisters;
   Counters &counters = worker.counters;
   if (warp.splits[warp.current].state != Split::Running && !select(warp)) {
     bool failed = false;
-    if (!releaseParked(warp, failed) || !select(warp))
+    if (!wake(warp, failed) || !select(warp))
       return failed ? WarpFailed : WarpBlocked;
   }
   uint64_t left = quantum;
@@ -481,7 +352,7 @@ Block::WarpStatus Block::runWarp(Warp &warp, uint64_t quantum) {
           ++counters.divergentBranches;
           ++worker.lineTraffic[pc].divergentBranches;
           split->pc = pc;
-          diverge(warp, inst, inst.target, mask, others);
+          diverge(warp, inst.reconverge, inst.target, mask, pc + 1, others);
           switches = true;
           continue;
         }
@@ -514,10 +385,9 @@ Block::WarpStatus Block::runWarp(Warp &warp, uint64_t quantum) {
         if (same != mask) {
           ++counters.divergentBranches;
           ++worker.lineTraffic[pc].divergentBranches;
-          Inst again = inst;
-          again.id = inst.id - 1; // The rest returns to this instruction.
           split->pc = pc;
-          diverge(warp, again, target, same, mask & ~same);
+          // The rest returns to this instruction.
+          diverge(warp, inst.reconverge, target, same, pc, mask & ~same);
           switches = true;
           continue;
         }
@@ -548,6 +418,14 @@ Block::WarpStatus Block::runWarp(Warp &warp, uint64_t quantum) {
           break;
         }
         split->pc = pc;
+        if (mask != warp.live && mask == active) {
+          // Counted when it gets through.
+          --worker.warpCount[pc];
+          worker.laneCount[pc] -= uint32_t(std::popcount(mask));
+          split->state = Split::Held;
+          switches = true;
+          continue;
+        }
         if (!arrive(warp, inst, mask))
           return WarpFailed;
         if (warp.state == Warp::AtBarrier) {
@@ -557,6 +435,16 @@ Block::WarpStatus Block::runWarp(Warp &warp, uint64_t quantum) {
         pc = split->pc;
         switches = split->state != Split::Running;
         continue;
+      case InstKind::Together:
+        if (mask && mask != warp.live && mask == active) {
+          --worker.warpCount[pc];
+          worker.laneCount[pc] -= uint32_t(std::popcount(mask));
+          split->pc = pc;
+          split->state = Split::Held;
+          switches = true;
+          continue;
+        }
+        [[fallthrough]];
       case InstKind::Waiting:
         if (mask) {
           if (!inst.handler(warp, inst, mask)) [[unlikely]]
@@ -567,8 +455,12 @@ Block::WarpStatus Block::runWarp(Warp &warp, uint64_t quantum) {
             worker.laneCount[pc] -= uint32_t(std::popcount(mask));
             split->pc = pc;
             executed += quantum - left;
-            if (!rotate(warp))
-              return WarpBlocked;
+            if (!rotate(warp)) {
+              // A barrier of the cluster may wait for no others.
+              if (!retire(warp))
+                return WarpBlocked;
+              ++cluster.progress;
+            }
             warp.isBlocked = false;
             return WarpYielded;
           }
@@ -604,31 +496,23 @@ Block::WarpStatus Block::runWarp(Warp &warp, uint64_t quantum) {
         const uint32_t *members = reinterpret_cast<const uint32_t *>(
             warp.bank[inst.member.bank] + inst.member.offset);
         uint32_t member = members[std::countr_zero(mask)];
-        if (mask & ~member)
-          return fail(warp, inst, ReportKind::WarpSync,
-                      std::countr_zero(mask & ~member),
-                      "is executed by a lane outside of its member mask"),
-                 WarpFailed;
-        for (uint32_t rest = mask; rest; rest &= rest - 1)
-          if (members[std::countr_zero(rest)] != member)
-            return fail(warp, inst, ReportKind::WarpSync,
-                        std::countr_zero(rest),
-                        "has different member masks in one warp"),
-                   WarpFailed;
-        if ((member & warp.live & ~mask) == 0) {
+        uint32_t same = 0;
+        for (uint32_t lane = 0; lane < 32; ++lane)
+          same |= uint32_t(members[lane] == member) << lane;
+        if ((mask & ~same) == 0 && (member & warp.live) == mask) [[likely]] {
           if (!inst.handler(warp, inst, mask))
             return WarpFailed;
           ++pc;
           break;
         }
-        if (mask != active)
-          return fail(warp, inst, ReportKind::WarpSync,
-                      std::countr_zero(member & warp.live & ~mask),
-                      "is not executed by a lane of its member mask"),
-                 WarpFailed;
         split->pc = pc;
-        split->member = member;
-        split->state = Split::Parked;
+        bool failed = false;
+        if (synchronizeGroups(warp, inst, mask, failed)) {
+          ++pc;
+          break;
+        }
+        if (failed)
+          return WarpFailed;
         switches = true;
         continue;
       }
@@ -652,18 +536,10 @@ Block::WarpStatus Block::runWarp(Warp &warp, uint64_t quantum) {
       return warpgroups && !leaveWarpgroup(warp) ? WarpFailed : WarpBlocked;
     }
     bool failed = false;
-    if (releaseParked(warp, failed) && select(warp))
+    if (wake(warp, failed) && select(warp))
       continue;
     if (failed)
       return WarpFailed;
-    for (const Split &parked : warp.splits)
-      if (parked.state == Split::Parked) {
-        const Inst &inst = code[parked.pc];
-        return fail(warp, inst, ReportKind::Deadlock,
-                    std::countr_zero(parked.mask),
-                    "waits for lanes of its member mask that never come"),
-               WarpFailed;
-      }
     return fail(warp, code[0], ReportKind::Deadlock, -1,
                 "lost its lanes; this is a defect of the emulator"),
            WarpFailed;

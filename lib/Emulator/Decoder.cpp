@@ -240,10 +240,13 @@ const SpecialName specialNames[] = {
     {"%cluster_nctarank", SpecialRegister::ClusterNctaRank},
     {"%envreg1", SpecialRegister::WorkspaceHigh},
     {"%envreg2", SpecialRegister::WorkspaceLow},
+    {"%reserved_smem_offset_begin", SpecialRegister::ReservedBegin},
+    {"%reserved_smem_offset_end", SpecialRegister::ReservedEnd},
+    {"%reserved_smem_offset_0", SpecialRegister::ReservedFirst},
+    {"%reserved_smem_offset_1", SpecialRegister::ReservedSecond},
 };
 
-/// Special registers that are the same everywhere. Nothing of shared memory is
-/// reserved here.
+/// Special registers that are the same everywhere.
 struct SpecialConstant {
   const char *name;
   bool isWide; ///< May also be read with 64 bits.
@@ -260,11 +263,7 @@ const SpecialConstant specialConstants[] = {
     {"%cluster_nctaid.w", false, 0},
     {"%gridid", true, 1},
     {"%current_graph_exec", true, 0},
-    {"%reserved_smem_offset_begin", false, 0},
-    {"%reserved_smem_offset_end", false, 0},
-    {"%reserved_smem_offset_cap", false, 0},
-    {"%reserved_smem_offset_0", false, 0},
-    {"%reserved_smem_offset_1", false, 0},
+    {"%reserved_smem_offset_cap", false, ReservedSharedBytes},
 };
 
 /// %envreg0 to %envreg31, which a driver may set; here all but two are 0.

@@ -38,7 +38,13 @@ struct Cluster;
 struct Warpgroups;
 
 struct Split {
-  enum State : uint8_t { Free, Running, Waiting, Parked };
+  enum State : uint8_t {
+    Free,
+    Running,
+    Waiting,
+    Parked, ///< For lanes of its member mask.
+    Held    ///< At a barrier, while other lanes of the warp run.
+  };
   State state = Free;
   int32_t pc = 0;
   int32_t reconverge = -1;
@@ -106,6 +112,9 @@ struct Launch {
   std::vector<std::byte> parameters;
   uint32_t sharedBytes = 0;
   uint32_t dynamicShared = 0;
+  /// Bytes of shared memory behind `sharedBytes` that kernels which ask for it
+  /// find reserved for system software.
+  uint32_t reservedShared = 0;
   Dim3 cluster;           ///< Blocks of a cluster.
   uint64_t workspace = 0; ///< Of the grid, for kernels that look for one.
   /// Null unless races between clusters are checked that do not communicate.
@@ -113,6 +122,10 @@ struct Launch {
   /// Marks bytes that this launch initializes; 1 if it is not to be told.
   uint8_t validStamp = 1;
 
+  uint32_t reservedOffset() const { return (sharedBytes + 15) & ~15u; }
+  uint32_t allocatedShared() const {
+    return reservedShared ? reservedOffset() + reservedShared : sharedBytes;
+  }
   /// Bytes from one thread's local memory to the next one's: accesses aligned
   /// in PTX are aligned on the host, too.
   uint64_t localStride() const {
@@ -202,8 +215,10 @@ struct Block {
 
 private:
   bool checkRegisters(Warp &warp, const Inst &inst, uint32_t mask);
-  void diverge(Warp &warp, const Inst &inst, int32_t pc, uint32_t taken,
-               uint32_t others);
+  /// The current split goes on in two places; they become one at `meet` (-1 is
+  /// where this split ends).
+  void diverge(Warp &warp, int32_t meet, int32_t pc, uint32_t taken,
+               int32_t otherPc, uint32_t others);
   int32_t addSplit(Warp &warp, const Split &split);
   /// The current split has reached its place of reconvergence or its end.
   void leave(Warp &warp, int32_t split);
@@ -215,6 +230,18 @@ private:
   bool rotate(Warp &warp);
   /// Lets splits go on that wait for each other at a warp-level barrier.
   bool releaseParked(Warp &warp, bool &failed);
+  /// Lets lanes go on to a barrier where nobody of the warp is left elsewhere.
+  bool releaseHeld(Warp &warp);
+  /// Lets lanes exit that wait for others at the end of the kernel; false if
+  /// there are none.
+  bool retire(Warp &warp);
+  /// No split of the warp is running: makes some run, or reports why those that
+  /// wait for each other never will.
+  bool wake(Warp &warp, bool &failed);
+  /// A ".sync" instruction of the current split whose lanes are not simply all
+  /// of one member mask. Returns whether all lanes in `mask` are through.
+  bool synchronizeGroups(Warp &warp, const Inst &inst, uint32_t mask,
+                         bool &failed);
   bool arrive(Warp &warp, const Inst &inst, uint32_t mask);
   /// Completes the barrier if everybody is there.
   void updateBarrier(Barrier &barrier);
@@ -222,6 +249,9 @@ private:
   void advance(Warp &warp);
   void setSpecials(Warp &warp);
 };
+
+/// "0x0000ffff".
+std::string hexMask(uint32_t mask);
 
 /// Operands of a barrier instruction, in Inst::data.
 enum BarrierFlags : uint32_t {

@@ -163,6 +163,9 @@ std::string text(Dim3 d) {
          std::to_string(d.z);
 }
 
+/// Of any chip up to sm_90.
+constexpr size_t MaxSharedBytes = 227 << 10;
+
 /// The dimensions and arguments that no kernel could run with.
 std::string checkLaunch(const KernelInfo &info, Dim3 grid, Dim3 block,
                         size_t dynamicShared,
@@ -180,10 +183,12 @@ std::string checkLaunch(const KernelInfo &info, Dim3 grid, Dim3 block,
   if (required.count() &&
       (required.x != block.x || required.y != block.y || required.z != block.z))
     return "block " + text(block) + " differs from .reqntid " + text(required);
-  if (dynamicShared >
-      (1 << 20) - std::min<size_t>(info.staticSharedBytes, 1 << 20))
-    return "shared memory of " + std::to_string(dynamicShared) + " and " +
-           std::to_string(info.staticSharedBytes) + " bytes exceeds 1048576";
+  if (info.staticSharedBytes > MaxSharedBytes ||
+      dynamicShared > MaxSharedBytes - info.staticSharedBytes)
+    return "shared memory of " + std::to_string(dynamicShared) +
+           " dynamic and " + std::to_string(info.staticSharedBytes) +
+           " static bytes is more than the " + std::to_string(MaxSharedBytes) +
+           " that a block may have";
   if (arguments.size() != info.parameters.size())
     return "expected " + std::to_string(info.parameters.size()) +
            " arguments, found " + std::to_string(arguments.size());
@@ -316,13 +321,13 @@ std::optional<Report> runInterleaved(const Launch &launch, uint64_t count,
 /// Clusters that are on the chip at one time, at least one.
 size_t residentClusters(const Launch &launch) {
   constexpr uint64_t threadsOfProcessor = 2048, sharedOfProcessor = 228 << 10,
-                     blocksOfProcessor = 32, reservedShared = 1 << 10;
+                     blocksOfProcessor = 32;
   const std::string &target = launch.kernel->module->target;
   uint64_t processors = target.substr(0, 5) == "sm_90" ? 132 : 108;
   uint64_t threads = (launch.block.count() + 31) / 32 * 32;
   uint64_t blocks =
       std::min({threadsOfProcessor / threads,
-                sharedOfProcessor / (launch.sharedBytes + reservedShared),
+                sharedOfProcessor / (launch.sharedBytes + ReservedSharedBytes),
                 blocksOfProcessor});
   return std::max<uint64_t>(1, processors * std::max<uint64_t>(blocks, 1) /
                                    launch.cluster.count());
@@ -346,6 +351,15 @@ Buffer *makeWorkspace(const Program &program, DeviceMemory &memory) {
   return nullptr;
 }
 
+/// Whether the code asks for the shared memory reserved for system software.
+bool asksForReserved(const Program &program) {
+  for (auto [special, row] : program.specials)
+    if (special >= SpecialRegister::ReservedBegin &&
+        special <= SpecialRegister::ReservedSecond)
+      return true;
+  return false;
+}
+
 /// Host memory that the resident blocks of a launch may take.
 constexpr uint64_t HostBytes = uint64_t(4) << 30;
 
@@ -358,7 +372,7 @@ uint64_t clusterBytes(const Launch &launch) {
   uint64_t block =
       warps * (launch.program->registerBytes +
                local * (options.checkUninitializedMemory ? 2 : 1)) +
-      uint64_t(launch.sharedBytes) * (options.checkRaces ? 16 : 2);
+      uint64_t(launch.allocatedShared()) * (options.checkRaces ? 16 : 2);
   return block * launch.cluster.count();
 }
 
@@ -400,6 +414,8 @@ Device::launch(const Kernel &kernel, Dim3 grid, Dim3 block,
   launch.sharedBytes = dynamicShared ? kernel.program->dynamicSharedOffset +
                                            uint32_t(dynamicShared)
                                      : kernel.info.staticSharedBytes;
+  launch.reservedShared =
+      asksForReserved(*kernel.program) ? ReservedSharedBytes : 0;
   launch.parameters.resize(kernel.info.parameterBytes);
   for (size_t i = 0; i < arguments.size(); ++i)
     if (!arguments[i].empty())

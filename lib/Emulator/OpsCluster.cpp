@@ -185,8 +185,10 @@ bool decodeClusterBarrier(InstDecoder &d, Inst &inst) {
   } else {
     return d.unsupported("modifier '." + d.peek() + "'");
   }
-  if (d.take("aligned"))
+  if (d.take("aligned")) {
     inst.data |= IsAligned;
+    inst.kind = InstKind::Together;
+  }
   return d.finish(0);
 }
 

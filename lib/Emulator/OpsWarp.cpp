@@ -7,7 +7,8 @@
 //===----------------------------------------------------------------------===//
 //
 // shfl, vote, redux, match, elect, activemask, bar.warp.sync. The block has
-// made sure that the mask holds every live lane of the member mask.
+// made sure that all lanes of the mask have the same member mask and that every
+// live lane of it is among them.
 //
 //===----------------------------------------------------------------------===//
 
@@ -22,8 +23,31 @@ using S = ScalarType;
 
 enum ShuffleMode : uint32_t { Up, Down, Butterfly, Indexed };
 
+/// The lanes of `sources`, by lane of the mask, have written the register that
+/// a shuffle is about to read; it then writes its own.
+bool checkShuffled(Warp &warp, const Inst &inst, uint32_t mask,
+                   const uint32_t (&sources)[32]) {
+  Block &block = *warp.block;
+  if (!block.launch.options.checkUninitializedRegisters)
+    return true;
+  const uint32_t *tracked = block.program.tracked.data() + inst.trackBegin;
+  uint32_t source = tracked[inst.trackReads - 1];
+  for (uint32_t rest = mask; rest; rest &= rest - 1) {
+    uint32_t lane = uint32_t(std::countr_zero(rest));
+    if (warp.initialized[source] >> sources[lane] & 1)
+      continue;
+    return block.fail(
+        warp, inst, ReportKind::UninitializedRegister, int(sources[lane]),
+        "reads register " + block.program.trackedNames[source] +
+            " before it is written, for lane " + std::to_string(lane));
+  }
+  for (unsigned i = 0; i < inst.trackWrites; ++i)
+    warp.initialized[tracked[inst.trackReads + i]] |= mask;
+  return true;
+}
+
 bool shuffle(Warp &warp, const Inst &inst, uint32_t mask) {
-  uint32_t values[32], results[32];
+  uint32_t values[32], results[32], sources[32];
   std::memcpy(values, lanes<uint32_t>(warp, inst.op[2]), sizeof values);
   const uint32_t *b = lanes<uint32_t>(warp, inst.op[3]);
   const uint32_t *c = lanes<uint32_t>(warp, inst.op[4]);
@@ -55,11 +79,15 @@ bool shuffle(Warp &warp, const Inst &inst, uint32_t mask) {
     inRange |= uint32_t(valid) << i;
     bad |= uint32_t(!(mask >> source & 1)) << i;
     results[i] = values[source];
+    sources[i] = source;
   }
   if (bad &= mask) [[unlikely]]
     return warp.block->fail(warp, inst, ReportKind::WarpSync,
                             std::countr_zero(bad),
                             "reads a lane that does not take part");
+  if (inst.trackOptional && !checkShuffled(warp, inst, mask, sources))
+      [[unlikely]]
+    return false;
   put<uint32_t>(warp, inst.op[0], load<uint32_t>(results), mask);
   putPredicate(warp, inst.op[1], inRange, mask);
   return true;
@@ -85,9 +113,15 @@ bool decodeShuffle(InstDecoder &d, Inst &inst) {
   OperandSyntax first = d.operand(0);
   first.pairIndex = -1;
   inst.handler = &shuffle;
-  return d.destination(first, type, inst.op[0]) &&
-         d.source(1, type, inst.op[2]) && d.source(2, type, inst.op[3]) &&
-         d.source(3, type, inst.op[4]) && decodeMember(d, 4, inst);
+  if (!d.destination(first, type, inst.op[0]) ||
+      !d.source(2, type, inst.op[3]) || !d.source(3, type, inst.op[4]) ||
+      !decodeMember(d, 4, inst))
+    return false;
+  // Only lanes whose value some lane takes read it, which the handler checks:
+  // here it counts nowhere.
+  inst.optionalReads = d.isRegister(1);
+  inst.optionalWhere = d.constant(0, 4);
+  return d.source(1, type, inst.op[2]);
 }
 
 enum VoteKind : uint32_t { All, Any, Uniform, Ballot, VoteNegated = 8 };

@@ -55,6 +55,9 @@ enum class InstKind : uint8_t {
   /// and returns true, and the instruction is executed again in the warp's
   /// next turn.
   Waiting,
+  /// As Waiting, for all live lanes of the warp. The handler gets them all, or
+  /// those that come, when the others are elsewhere for good.
+  Together,
 };
 
 struct Inst {
@@ -139,7 +142,15 @@ enum class SpecialRegister : uint8_t {
   IsExplicitCluster, ///< A predicate: all bits of the first lane.
   WorkspaceHigh,     ///< %envreg1, %envreg2: the address of the memory that
   WorkspaceLow,      ///< the blocks of a grid meet in.
+  ReservedBegin,     ///< Of the block's shared memory, what is reserved for the
+  ReservedEnd,       ///< system's software: where it begins and ends,
+  ReservedFirst,     ///< and two places in it.
+  ReservedSecond,
 };
+
+/// Bytes of a block's shared memory that system software keeps for itself, from
+/// sm_80 on.
+constexpr uint32_t ReservedSharedBytes = 1024;
 
 struct Program {
   std::vector<Inst> code;

@@ -326,7 +326,7 @@ TEST_F(ExtendedTest, SpecialRegisters) {
       {"%cluster_ctaid.y", 0}, {"%cluster_nctaid.z", 1},
       {"%cluster_ctarank", 0}, {"%cluster_nctarank", 1},
       {"%aggr_smem_size", 0},  {"%envreg7", 0},
-      {"%gridid", 1},          {"%reserved_smem_offset_begin", 0},
+      {"%gridid", 1},          {"%reserved_smem_offset_cap", 1024},
       {"%tid.w", 0},           {"%nctaid.w", 0}};
   for (auto &[name, value] : words)
     check(std::string("mov.u32 %r0, ") + name + ";", 'r', {{0, 0, 0, value}});
@@ -344,6 +344,50 @@ TEST_F(ExtendedTest, SpecialRegisters) {
   EXPECT_EQ(errorOf("add.u32 %r1, %clock, 1;"),
             "'add.u32': special register %clock is only read by a move of its "
             "size");
+}
+
+// Guards the shared memory of system software, which follows the block's own.
+TEST_F(ExtendedTest, ReservedSharedMemory) {
+  uint64_t output = upload(std::vector<uint32_t>(8, 0));
+  auto launch = [&](const std::string &body, size_t dynamic) {
+    return run(entryText("ld.param.u64 %d1, [p0];\n" + body, 1,
+                         ".shared .align 4 .b8 s[20];\n"
+                         ".extern .shared .align 16 .b8 d[];"),
+               {1}, {1}, arguments(output), dynamic);
+  };
+  std::string body = "mov.u32 %r1, %reserved_smem_offset_begin;\n"
+                     "mov.u32 %r2, %reserved_smem_offset_end;\n"
+                     "mov.u32 %r3, %reserved_smem_offset_0;\n"
+                     "mov.u32 %r4, %reserved_smem_offset_1;\n"
+                     "mov.u32 %r5, %total_smem_size;\n"
+                     "st.shared.u32 [%r1], 5; st.shared.u32 [%r2+-4], 6;\n"
+                     "st.shared.u32 [d], 7; st.shared.u32 [s+16], 8;\n"
+                     "ld.shared.u32 %r6, [%r1]; ld.shared.u32 %r7, [%r2+-4];\n"
+                     "st.global.v4.u32 [%d1], {%r1, %r2, %r3, %r4};\n"
+                     "st.global.v4.u32 [%d1+16], {%r5, %r6, %r7, %r7};\n";
+  auto result = launch(body, 100);
+  ASSERT_RAN(result);
+  EXPECT_EQ(download<uint32_t>(output, 7),
+            (std::vector<uint32_t>{144, 1168, 144, 656, 132, 5, 6}));
+  // It holds something, other than memory of the block, and has an end.
+  result = launch("mov.u32 %r1, %reserved_smem_offset_1;\n"
+                  "ld.shared.u32 %r2, [%r1]; st.global.u32 [%d1], %r2;",
+                  0);
+  ASSERT_RAN(result);
+  result = launch("mov.u32 %r1, %reserved_smem_offset_1;\n"
+                  "ld.shared.u32 %r2, [s]; st.global.u32 [%d1], %r2;",
+                  0);
+  ASSERT_FALSE(bool(result));
+  EXPECT_EQ(result.report().kind, ReportKind::UninitializedMemory);
+  result = launch("mov.u32 %r1, %reserved_smem_offset_end;\n"
+                  "st.shared.u32 [%r1], 0;",
+                  0);
+  ASSERT_FALSE(bool(result));
+  EXPECT_EQ(result.report().kind, ReportKind::OutOfBounds);
+  // Kernels that do not ask for it have none.
+  result = launch("st.shared.u32 [s+32], 0;", 0);
+  ASSERT_FALSE(bool(result));
+  EXPECT_EQ(result.report().kind, ReportKind::OutOfBounds);
 }
 
 // Guards that clocks go on, so that a loop which waits for one ends.
