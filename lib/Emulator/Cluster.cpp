@@ -15,10 +15,12 @@
 //===----------------------------------------------------------------------===//
 
 #include "Cluster.h"
+#include "MemoryAccess.h"
 #include "Warpgroup.h"
 
 #include <algorithm>
 #include <bit>
+#include <cstdio>
 
 using namespace ropewalk::emulator;
 
@@ -29,6 +31,25 @@ namespace {
 constexpr uint64_t Turn = 4096;
 /// Longest turn under a seed: short turns interleave more finely.
 constexpr uint64_t SeededTurn = 64;
+
+/// Of a load or an atomic operation that the warp is about to repeat, for the
+/// lowest lane that does.
+uint64_t polledAddress(const Warp &warp, const Inst &load) {
+  const Split &split = warp.splits[size_t(warp.current)];
+  uint32_t lanes = split.mask ? split.mask : warp.live;
+  size_t lane = size_t(std::countr_zero(lanes ? lanes : 1));
+  const std::byte *row = warp.bank[load.op[0].bank] + load.op[0].offset;
+  if (load.data & ROPEWALK_EMULATOR_ISA::MemoryNarrowBase)
+    return uint64_t(reinterpret_cast<const uint32_t *>(row)[lane]) +
+           uint64_t(load.offset);
+  return reinterpret_cast<const uint64_t *>(row)[lane] + uint64_t(load.offset);
+}
+
+std::string hexAddress(uint64_t address) {
+  char text[24];
+  std::snprintf(text, sizeof text, "0x%llx", (unsigned long long)address);
+  return text;
+}
 
 } // namespace
 
@@ -163,11 +184,13 @@ void Cluster::reportDeadlock() {
       std::string place = "line " + std::to_string(inst.location.line);
       std::string what;
       ReportKind kind = ReportKind::Deadlock;
+      const Inst *at = &inst;
+      uint64_t address = 0;
       const Mbarrier *polled =
           warp.poll.inst ? warp.poll.owner->mbarriers.find(warp.poll.offset)
                          : nullptr;
       if (warp.state == Warp::Ready && !warp.isBlocked && polled) {
-        what = "waits for the mbarrier at offset " +
+        what = "waits for " + warp.poll.text() + " of the mbarrier at offset " +
                std::to_string(polled->offset) +
                (warp.poll.owner == block.get()
                     ? std::string()
@@ -176,8 +199,9 @@ void Cluster::reportDeadlock() {
                " and nobody is left who could complete it";
         place = "polls at '" + block->program.opcodes[warp.poll.inst->id] +
                 "', line " + std::to_string(warp.poll.inst->location.line) +
-                ": mbarrier at offset " + std::to_string(polled->offset) +
-                " in " + polled->state();
+                ": waits for " + warp.poll.text() +
+                " of the mbarrier at offset " + std::to_string(polled->offset) +
+                ", in " + polled->state();
       } else if (warp.state == Warp::AtBarrier) {
         const Barrier &barrier = block->barriers[warp.barrierId];
         place =
@@ -190,10 +214,19 @@ void Cluster::reportDeadlock() {
         place = std::string(warp.isBlocked ? "waits" : "polls") + " at '" +
                 block->program.opcodes[inst.id] + "', " + place;
         what = describeRegisterWait(warp, inst);
-        if (what.empty())
-          what = "waits for something that nobody is left to do";
-        else
+        const Inst *load = warp.isBlocked ? nullptr : sync.polled(warp);
+        if (!what.empty()) {
           kind = ReportKind::RegisterBudget;
+        } else if (load) {
+          at = load;
+          address = polledAddress(warp, *load);
+          what = "polls a value that nobody is left to change";
+          place = "polls at '" + block->program.opcodes[load->id] + "', line " +
+                  std::to_string(load->location.line) + ": address " +
+                  hexAddress(address);
+        } else {
+          what = "waits for something that nobody is left to do";
+        }
       }
       // Others wait for the warp that waits for registers.
       if (!first || (kind == ReportKind::RegisterBudget &&
@@ -201,7 +234,10 @@ void Cluster::reportDeadlock() {
         if (first)
           first->report = Report();
         first = block.get();
-        block->fail(warp, polled ? *warp.poll.inst : inst, kind, -1, what);
+        if (at == &inst)
+          block->fail(warp, polled ? *warp.poll.inst : inst, kind, -1, what);
+        else
+          block->failAt(warp, *at, kind, -1, address, what);
       }
       list +=
           "\n  " +

@@ -124,9 +124,10 @@ bool arrive(const Actor &actor, uint64_t address, Mbarrier &barrier,
 
 std::string Mbarrier::state() const {
   return "phase " + std::to_string(phase) + " (parity " +
-         std::to_string(phase & 1) + ") with " + std::to_string(pending) +
-         " of " + std::to_string(total) + " arrivals and " +
-         std::to_string(tx) + " bytes outstanding";
+         std::to_string(phase & 1) + "), where " +
+         std::to_string(total - pending) + " of " + std::to_string(total) +
+         " arrivals have come and " + std::to_string(tx) +
+         " bytes are outstanding";
 }
 
 Mbarrier *MbarrierTable::find(uint64_t offset) {
@@ -423,7 +424,8 @@ bool ropewalk::emulator::testMbarrier(Warp &warp, const Inst &inst,
   }
   if (!isOver) {
     // The other lanes are checked when the wait succeeds.
-    warp.poll = {&inst, &owner, barrier->offset};
+    warp.poll = {&inst, &owner, barrier->offset, wait.isParity,
+                 wait.isParity ? key : key >> PhaseShift};
     return true;
   }
   warp.poll = MbarrierPoll();

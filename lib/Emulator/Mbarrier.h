@@ -80,7 +80,8 @@ struct Mbarrier {
   bool isFenced = false;
   uint64_t fencePhase = 0;
 
-  /// "phase 3 (parity 1) with 1 of 2 arrivals and 4096 bytes outstanding".
+  /// "phase 3 (parity 1), where 1 of 2 arrivals have come and 4096 bytes are
+  /// outstanding".
   std::string state() const;
 };
 
@@ -102,6 +103,13 @@ struct MbarrierPoll {
   const Inst *inst = nullptr;
   Block *owner = nullptr;
   uint32_t offset = 0;
+  bool isParity = false;
+  uint64_t awaited = 0; ///< The parity or the phase.
+
+  /// "parity 1" or "phase 3".
+  std::string text() const {
+    return (isParity ? "parity " : "phase ") + std::to_string(awaited);
+  }
 };
 
 /// What an arrive-on operation does besides counting.

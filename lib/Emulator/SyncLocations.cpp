@@ -496,8 +496,11 @@ Time SyncLocations::storeTime(const Warp &warp, unsigned lane,
 
 bool SyncLocations::repeats(const Warp &warp, const Inst &inst,
                             uint64_t state) {
-  Poll &poll = stateOf(warp).polls[inst.id % 4];
+  WarpState &of = stateOf(warp);
+  Poll &poll = of.polls[inst.id % 4];
   bool isSame = poll.inst == &inst && poll.state == state;
   poll = {&inst, state};
+  if (isSame)
+    of.polled = &inst;
   return isSame;
 }

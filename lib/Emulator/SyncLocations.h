@@ -152,6 +152,9 @@ public:
   /// Whether the warp did just the same, with the same result, when it executed
   /// the instruction before. `state` is a hash of what it did.
   bool repeats(const Warp &warp, const Inst &inst, uint64_t state);
+  /// The strong load or atomic operation of the warp that last did so; null if
+  /// none has.
+  const Inst *polled(const Warp &warp) { return stateOf(warp).polled; }
 
 private:
   /// What a fence captured; `past` holds what its lanes have in common.
@@ -191,6 +194,7 @@ private:
     std::vector<Seen> seen;
     std::vector<Wait> waits;
     Poll polls[4];
+    const Inst *polled = nullptr;
   };
 
   WarpState &stateOf(const Warp &warp);

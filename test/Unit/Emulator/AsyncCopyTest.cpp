@@ -304,7 +304,7 @@ TEST_F(AsyncCopyTest, ArrivesAtABarrier) {
                      arguments(input, output), ReportKind::AsyncHazard, "");
   expectReport(text(replaced(counted, "], 64;", "], 65;")), {1}, {64},
                arguments(input, output), ReportKind::Deadlock,
-               "with 1 of 65 arrivals");
+               "where 64 of 65 arrivals have come");
 }
 
 TEST_F(AsyncCopyTest, ReportsMisuse) {

@@ -129,11 +129,11 @@ TEST_F(BulkCopyTest, APipelineOfProducerAndConsumers) {
                         "mbarrier.arrive.expect_tx.shared::cta.b64 _, [%r24], "
                         "1024;"),
                {1}, {128}, args, ReportKind::Deadlock,
-               "and 512 bytes outstanding");
+               "and 512 bytes are outstanding");
   expectReport(replaced(whole, arrive,
                         "mbarrier.expect_tx.shared::cta.b64 [%r24], 512;"),
                {1}, {128}, args, ReportKind::Deadlock,
-               "with 1 of 1 arrivals and 0 bytes outstanding");
+               "where 0 of 1 arrivals have come and 0 bytes are outstanding");
   // A consumer that starts with the other parity does not wait at all.
   expectReportAlways(replaced(whole, "mov.u32 %r22, 0;", "mov.u32 %r22, 1;"),
                      {1}, {128}, args,
@@ -143,7 +143,7 @@ TEST_F(BulkCopyTest, APipelineOfProducerAndConsumers) {
   // A producer that does waits for ever.
   expectReport(replaced(whole, "mov.u32 %r23, 1;", "mov.u32 %r23, 0;"), {1},
                {128}, args, ReportKind::Deadlock,
-               "mbarrier at offset 8208 in phase 0 (parity 0) with 3 of 3 "
+               "mbarrier at offset 8208, in phase 0 (parity 0), where 0 of 3 "
                "arrivals");
   // One lane arrives before the others of its warp have read.
   expectReportAlways(

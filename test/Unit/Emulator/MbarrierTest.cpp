@@ -340,10 +340,11 @@ TEST_F(MbarrierTest, ReportsMisuse) {
                  std::string("expects ") + count +
                      " arrivals, which is not in 1 to 1048575");
   expectMisuse(init + init, "again without mbarrier.inval; it is in phase 0");
-  expectMisuse(init + arrive + ", 3;",
-               "arrives 3 times at the barrier that line 12 initialized, which "
-               "is in phase 0 (parity 0) with 2 of 2 arrivals and 0 bytes "
-               "outstanding");
+  expectMisuse(
+      init + arrive + ", 3;",
+      "arrives 3 times at the barrier that line 12 initialized, which "
+      "is in phase 0 (parity 0), where 0 of 2 arrivals have come and 0 "
+      "bytes are outstanding");
   expectMisuse(init + "mov.u32 %r3, 0;" + arrive + ", %r3;", "arrives 0 times");
   expectMisuse(init + "mbarrier.arrive.noComplete.shared.b64 _, [%r1], 2;",
                "though it says .noComplete");
@@ -354,7 +355,8 @@ TEST_F(MbarrierTest, ReportsMisuse) {
                "from 0 by 1048576, beyond the limit of 1048575");
   expectMisuse(init + expect + expect, "from 1048575 by 1048575");
   expectMisuse(init + expect + arrive + ", 2;" + arrive + ", 1;",
-               "with 0 of 2 arrivals and 1048575 bytes outstanding");
+               "where 2 of 2 arrivals have come and 1048575 bytes are "
+               "outstanding");
   expectMisuse(init + "mbarrier.complete_tx.shared::cta.b64 [%r1], 1048575;\n"
                       "mbarrier.complete_tx.shared::cta.b64 [%r1], 1;",
                "from -1048575 by -1");
@@ -424,8 +426,8 @@ TEST_F(MbarrierTest, ADeadlockTellsTheBarrier) {
     EXPECT_EQ(result.report().kind, ReportKind::Deadlock);
     std::string report = result.report().str();
     std::string state =
-        "mbarrier at offset 8 in phase 0 (parity 0) with 1 of 2 arrivals and "
-        "64 bytes outstanding";
+        "waits for parity 0 of the mbarrier at offset 8, in phase 0 (parity "
+        "0), where 1 of 2 arrivals have come and 64 bytes are outstanding";
     for (const char *warp : {"warp 0", "warp 1"})
       EXPECT_NE(report.find(std::string(warp) +
                             " polls at 'mbarrier.try_wait.parity.shared.b64', "
@@ -433,7 +435,8 @@ TEST_F(MbarrierTest, ADeadlockTellsTheBarrier) {
                             state),
                 std::string::npos)
           << report;
-    EXPECT_NE(report.find("waits for the mbarrier at offset 8"),
+    EXPECT_NE(report.find("waits for parity 0 of the mbarrier at offset 8, "
+                          "which is in phase 0"),
               std::string::npos)
         << report;
   }

@@ -282,6 +282,59 @@ TEST_F(SanitizerTest, InvalidLaunches) {
   EXPECT_EQ(detail({0}, {1}, one), "grid 0x1x1 or block 1x1x1 is empty");
 }
 
+// Guards shared memory that no chip has.
+TEST_F(SanitizerTest, TooMuchSharedMemory) {
+  auto launch = [&](uint32_t fixed, size_t dynamic) {
+    return run(
+        entryText("mov.u32 %r1, s;", 0,
+                  ".shared .align 16 .b8 s[" + std::to_string(fixed) + "];"),
+        {1}, {1}, Arguments(), dynamic);
+  };
+  ASSERT_RAN(launch(16, 232448 - 16));
+  ASSERT_RAN(launch(232448, 0));
+  auto result = launch(16, 232448);
+  expectFault(result, ReportKind::InvalidLaunch);
+  EXPECT_EQ(result.report().detail,
+            "shared memory of 232448 dynamic and 16 static bytes is more than "
+            "the 232448 that a block may have");
+  expectFault(launch(232464, 0), ReportKind::InvalidLaunch);
+  expectFault(launch(16, ~size_t(0)), ReportKind::InvalidLaunch);
+}
+
+// Guards that the report of a warp that waits in a loop names what it polls.
+TEST_F(SanitizerTest, DeadlockNamesThePolledAddress) {
+  std::string loop = "ld.param.u64 %d1, [p0];\nL:\n";
+  uint64_t address = zeros(64);
+  char hex[24];
+  std::snprintf(hex, sizeof hex, "0x%llx", (unsigned long long)address + 8);
+  for (const char *poll :
+       {"ld.volatile.global.u32 %r2, [%d1+8];",
+        "add.s64 %d2, %d1, 8; atom.global.cas.b32 %r2, [%d2], 1, 0;",
+        "ld.acquire.gpu.u32 %r2, [%d1+8];"}) {
+    std::string body = loop + poll + "\nsetp.eq.s32 %p1, %r2, 0; @%p1 bra L;";
+    auto result = runBody(body, 32, address);
+    expectFault(result, ReportKind::Deadlock);
+    const Report &report = result.report();
+    std::string text = report.str();
+    EXPECT_EQ(report.location.line, 10u) << text;
+    EXPECT_TRUE(report.hasAddress) << text;
+    EXPECT_EQ(report.address, address + 8) << text;
+    EXPECT_NE(text.find("polls a value that nobody is left to change"),
+              std::string::npos)
+        << text;
+    EXPECT_NE(text.find(std::string(", line 10: address ") + hex),
+              std::string::npos)
+        << text;
+  }
+  // A flag in shared memory, at its offset.
+  auto result = runBody("mov.u32 %r1, s; st.shared.u32 [%r1+4], 0;\nL:\n"
+                        "ld.volatile.shared.u32 %r2, [%r1+4];\n"
+                        "setp.eq.s32 %p1, %r2, 0; @%p1 bra L;",
+                        1, 0, ".shared .align 4 .b8 s[8];");
+  expectFault(result, ReportKind::Deadlock);
+  EXPECT_EQ(result.report().address, 4u) << result.report().str();
+}
+
 // Guards that the report of the lowest failing block is returned.
 TEST_F(SanitizerTest, ReportsAreIndependentOfThreads) {
   std::string body = "mov.u32 %r1, %ctaid.x; setp.lt.u32 %p1, %r1, 7;\n"

@@ -127,7 +127,7 @@ TEST_F(TensorMisuseTest, CopiesToTheBlocksOfACluster) {
                      " in a cluster of 2 blocks");
   // Only one block gets its bytes.
   expectReport(replaced(multicast, "%h1, 3", "%h1, 1"), {2}, {64}, args,
-               ReportKind::Deadlock, "2048 bytes outstanding");
+               ReportKind::Deadlock, "2048 bytes are outstanding");
 }
 
 TEST_F(TensorMisuseTest, FindsBadMaps) {
@@ -213,7 +213,7 @@ TEST_F(TensorMisuseTest, FindsBadPlacesInSharedMemory) {
   // Fewer bytes than the barrier expects.
   box.shared = 0;
   expectMisuse(replaced(loadText(2), "[%r2], %r30;", "[%r2], 2064;"),
-               "16 bytes outstanding", ReportKind::Deadlock);
+               "16 bytes are outstanding", ReportKind::Deadlock);
 }
 
 TEST_F(TensorMisuseTest, FindsBadStores) {
