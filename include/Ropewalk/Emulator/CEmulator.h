@@ -99,8 +99,8 @@ enum { ROPEWALK_PTX_PROFILE = 1 };
         the PTX was made of, "" if unknown), "inlined_at" (a list of the places
         where that was inlined, innermost first), "block" ([x, y, z] or null),
         "warp", "lane" and "address" (a number or null), "other" (null, or an
-        object with "block" (linear), "warp", "lane", "line", "column") and
-        "text", all of it in words.
+        object with "block" (linear), "warp", "lane", "line", "column",
+        "source") and "text", all of it in words.
     Returns 2 if the call is wrong; *json is null then. *json is valid until the
     next launch on the device. */
 int ropewalk_ptx_launch(RopewalkPtxDevice *device,
