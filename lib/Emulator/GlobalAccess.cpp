@@ -370,10 +370,44 @@ bool checkClusters(const Request &r, uint32_t mask, Buffer &buffer) {
   return true;
 }
 
+/// Loads through the cache that is not coherent: no order helps them.
+bool checkReadOnly(const Request &r, Buffer &buffer) {
+  const Block &block = *r.warp.block;
+  GlobalShadow &shadow = *block.worker.shadow;
+  uint64_t first = (r.low - buffer.base) >> GlobalShadow::PageShift;
+  uint64_t last =
+      (r.high + r.bytes - 1 - buffer.base) >> GlobalShadow::PageShift;
+  if (first == last) {
+    const GlobalShadow::Layer *layers =
+        shadow.page(buffer, r.low - buffer.base).layers;
+    if (!layers[GlobalShadow::Write].isUsed() &&
+        !layers[GlobalShadow::StrongWrite].isUsed())
+      return true;
+  }
+  for (uint32_t rest = r.mask; rest; rest &= rest - 1) {
+    unsigned lane = unsigned(std::countr_zero(rest));
+    int32_t writer = shadow.writerOf(buffer, r.at(lane) - buffer.base, r.bytes);
+    if (writer < 0)
+      continue;
+    const Program &program = block.program;
+    std::string text = "the kernel";
+    if (uint32_t(writer) < program.code.size())
+      text = "'" + program.opcodes[size_t(writer)] + "' of line " +
+             std::to_string(program.code[size_t(writer)].location.line);
+    return report(r, ReportKind::GlobalRace, lane, Space::Global,
+                  "reads as constant what " + text +
+                      " has written, which no order makes visible to it");
+  }
+  return true;
+}
+
 bool checkRaces(const Request &r, Buffer &buffer) {
   const Block &block = *r.warp.block;
   if (!block.worker.shadow)
     return true;
+  if (r.inst.data & MemoryReadOnly && r.kind == AccessKind::Load && !r.isCopy &&
+      !checkReadOnly(r, buffer))
+    return false;
   if (!(block.worker.order ? checkShadow<true>(r, buffer)
                            : checkShadow<false>(r, buffer)))
     return false;

@@ -25,6 +25,7 @@ enum MemoryFlags : uint32_t {
   MemoryStrong = 1,     ///< Volatile, relaxed, acquire or release.
   MemorySigned = 2,     ///< Loads extend the sign.
   MemoryNarrowBase = 4, ///< The base is a 32-bit register.
+  MemoryReadOnly = 8,   ///< Nothing writes there as long as the kernel runs.
   MemorySpaceShift = 8,
   MemoryScopeShift = 12, ///< Of a strong access; 0 stands for the widest.
   MemoryAcquire = 1 << 14,

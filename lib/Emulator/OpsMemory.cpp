@@ -255,10 +255,14 @@ bool takeMemorySpace(InstDecoder &d, bool isLoad, Space &space) {
 /// Hints that tell only how likely data is used again. Those for the second
 /// level are for accesses of 32 bytes, which these chips do not have. With
 /// `hasPolicy` the instruction has a cache policy as its last operand.
-void takeHints(InstDecoder &d, bool isLoad, bool &hasPolicy) {
+void takeHints(InstDecoder &d, Inst &inst, bool isLoad, bool &hasPolicy) {
   hasPolicy = false;
   while (true) {
-    if (isLoad ? d.takeOneOf({"ca", "cg", "cs", "lu", "cv", "nc"}) >= 0
+    if (isLoad && d.take("nc")) {
+      inst.data |= MemoryReadOnly;
+      continue;
+    }
+    if (isLoad ? d.takeOneOf({"ca", "cg", "cs", "lu", "cv"}) >= 0
                : d.takeOneOf({"wb", "cg", "cs", "wt"}) >= 0)
       continue;
     if (d.takeOneOf({"L1::evict_normal", "L1::evict_unchanged",
@@ -317,10 +321,12 @@ bool decodeLoadStore(InstDecoder &d, Inst &inst) {
   if (isPrivate && inst.data & MemoryStrong)
     return d.unsupported(std::string("a strong access to .") + name(space) +
                          " memory");
+  if (isUniform)
+    inst.data |= MemoryReadOnly;
   if (isUniform && space != Space::Global && space != Space::Generic)
     return d.unsupported(std::string("'ldu' of .") + name(space) + " memory");
   bool hasPolicy = false;
-  takeHints(d, isLoad, hasPolicy);
+  takeHints(d, inst, isLoad, hasPolicy);
   unsigned count = d.take("v2") ? 2 : d.take("v4") ? 4 : 1;
   ScalarType type;
   if (!d.requireType(type,

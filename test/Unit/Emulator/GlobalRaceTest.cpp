@@ -387,6 +387,38 @@ TEST_F(GlobalRaceTest, LaunchesAreOrdered) {
   }
 }
 
+// Guards loads through the cache that is not coherent: no order makes visible
+// to them what the kernel itself has written.
+TEST_F(GlobalRaceTest, ConstantDataThatIsWritten) {
+  auto expectWritten = [&](const std::string &body, uint32_t blocks,
+                           const std::string &writer) {
+    for (const LaunchResult &result : runs(body, blocks, 64)) {
+      ASSERT_FALSE(result) << body;
+      EXPECT_EQ(result.report().kind, ReportKind::GlobalRace);
+      EXPECT_NE(result.report().detail.find("reads as constant what '" +
+                                            writer + "' of line "),
+                std::string::npos)
+          << result.report().str();
+    }
+  };
+  const std::string store = "st.global.u32 [%d2], %r3;\n";
+  for (const char *load : {"ld.global.nc.u32", "ldu.global.u32"}) {
+    std::string own = std::string(load) + " %r6, [%d2];\n";
+    // Other words of the page are written, and these before the kernel.
+    expectClean("add.s64 %d2, %d2, 32768;\n" + own +
+                    "st.global.u32 [%d2+4096], %r6;\n",
+                2);
+    expectClean(own + "bar.sync 0;\n" + store, 2);
+    expectWritten(store + own, 2, "st.global.u32");
+    expectWritten(store + "bar.sync 0;\n" + load + " %r6, [%d4];\n", 1,
+                  "st.global.u32");
+    expectWritten("st.global.u8 [%d2+3], %r3;\n" + own, 1, "st.global.u8");
+    expectWritten("atom.global.add.u32 %r6, [%d2], 1;\n" + own, 1,
+                  "atom.global.add.u32");
+  }
+  expectClean(store + "bar.sync 0;\nld.global.u32 %r6, [%d4];\n", 1);
+}
+
 // Guards strided, guarded and vector accesses, which take other ways.
 TEST_F(GlobalRaceTest, Shapes) {
   std::string wide = "mul.wide.u32 %d6, %r3, 16; add.s64 %d6, %d6, %d1;\n"
