@@ -353,7 +353,7 @@ bool Block::checkExit(Warp &last) {
     cluster.ordering.awaitGroups(warp, warp.lanes, Ego::BulkRead, 0, true);
   if (!flights.empty()) {
     const Actor &actor = flights.front().actor;
-    report.other = {int64_t(index), int(last.index), -1, {}};
+    report.other = {int64_t(index), int(last.index), -1, {}, {}};
     return fail(*actor.warp, *actor.inst, ReportKind::AsyncHazard,
                 int(actor.lane),
                 "is still under way in the shared memory of block " +

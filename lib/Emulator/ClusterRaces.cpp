@@ -307,6 +307,7 @@ Report ClusterRaces::makeReport(uint64_t place, const Side &mine,
   std::string text = "another access";
   if (const Inst *inst = instOf(other.record)) {
     report.other.location = inst->location;
+    report.other.source = sourceOf(*launch.kernel->module, *inst);
     text = "'" + program.opcodes[inst->id] + "' of line " +
            std::to_string(inst->location.line);
   }

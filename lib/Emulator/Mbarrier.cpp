@@ -184,13 +184,22 @@ bool ropewalk::emulator::knowsTouches(const Actor &actor, Block &owner,
       continue;
     uint32_t warps = uint32_t(owner.warps.size());
     other = {int64_t(cluster.blocks[warp / warps]->index), int(warp % warps),
-             int(std::countr_zero(touch.lanes)), touch.inst->location};
+             int(std::countr_zero(touch.lanes)), touch.inst->location,
+             sourceOf(*owner.launch.kernel->module, *touch.inst)};
     return false;
   }
   return true;
 }
 
 namespace {
+
+std::string sourceOfInit(const Block &owner, const Mbarrier &barrier) {
+  for (const Inst &inst : owner.program.code)
+    if (inst.location.line == barrier.location.line &&
+        inst.location.column == barrier.location.column)
+      return sourceOf(*owner.launch.kernel->module, inst);
+  return {};
+}
 
 /// Whether the lane knows of the initialization.
 bool knowsInit(const Actor &actor, Block &owner, uint64_t address,
@@ -202,9 +211,9 @@ bool knowsInit(const Actor &actor, Block &owner, uint64_t address,
                                    barrier.initLane, barrier.initTime))
     return true;
   Block &block = *warp.block;
-  block.report.other = {int64_t(owner.index),
-                        int(barrier.initWarp % owner.warps.size()),
-                        int(barrier.initLane), barrier.location};
+  block.report.other = {
+      int64_t(owner.index), int(barrier.initWarp % owner.warps.size()),
+      int(barrier.initLane), barrier.location, sourceOfInit(owner, barrier)};
   return block.failAt(
       warp, *actor.inst, ReportKind::SharedRace, int(actor.lane), address,
       "uses " + initialized(barrier) + ", and nothing orders the two");

@@ -81,7 +81,8 @@ bool ropewalk::emulator::stepWarpgroup(Warp &warp, const Inst &inst,
     std::string other = "warp " + std::to_string(step.warp);
     if (step.inst != &inst) {
       block.report.other = {int64_t(block.index), int(step.warp), -1,
-                            step.inst->location};
+                            step.inst->location,
+                            sourceOf(*block.launch.kernel->module, *step.inst)};
       return fail("is executed where " + other +
                   " of its warpgroup executes '" +
                   block.program.opcodes[step.inst->id] + "' of line " +

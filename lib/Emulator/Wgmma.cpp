@@ -35,7 +35,8 @@ bool reportHeld(Warp &warp, const Inst &inst, int lane, const char *verb,
   Block &block = *warp.block;
   const Inst &other = stateOf(warp).operation(holder);
   block.report.other = {int64_t(block.index), int(warp.index), -1,
-                        other.location};
+                        other.location,
+                        sourceOf(*block.launch.kernel->module, other)};
   return block.fail(warp, inst, ReportKind::RegisterHazard, lane,
                     std::string(verb) + " register " +
                         block.program.held->names[number] +
@@ -121,7 +122,8 @@ bool ropewalk::emulator::issueOperation(Warp &warp,
                       "is not preceded by a wgmma.fence");
   auto reportUnfenced = [&](uint32_t number, const Inst &other) {
     block.report.other = {int64_t(block.index), int(warp.index), -1,
-                          other.location};
+                          other.location,
+                          sourceOf(*block.launch.kernel->module, other)};
     return block.fail(warp, inst, ReportKind::RegisterHazard, -1,
                       "uses register " + held.names[number] + ", which the '" +
                           block.program.opcodes[other.id] + "' of " +

@@ -40,14 +40,14 @@ struct CInterfaceTest : testing::Test {
     ropewalk_ptx_unload(module);
     return ropewalk_ptx_load(text.data(), text.size(), chip, &module);
   }
-  /// Launches entry 0 with one block.
+  /// Launches entry 0.
   int launch(std::vector<uint64_t> values, const char *options = nullptr,
-             unsigned flags = 0, uint32_t threads = 32) {
+             unsigned flags = 0, uint32_t threads = 32, uint32_t blocks = 1) {
     std::vector<const void *> arguments;
     std::vector<size_t> sizes(values.size(), 8);
     for (uint64_t &value : values)
       arguments.push_back(&value);
-    uint32_t grid[] = {1, 1, 1}, block[] = {threads, 1, 1};
+    uint32_t grid[] = {blocks, 1, 1}, block[] = {threads, 1, 1};
     const char *out = "unset";
     int code = ropewalk_ptx_launch(device, module, 0, grid, block, nullptr, 0,
                                    arguments.data(), sizes.data(),
@@ -152,6 +152,34 @@ TEST_F(CInterfaceTest, ReportsTheSourceOfTheOtherParty) {
   EXPECT_TRUE(has(R"("source": "a.cu:9:6")")) << json;
   EXPECT_TRUE(has(R"("source": "a.cu:8:5"})")) << json;
   EXPECT_TRUE(has("(a.cu:8:5)")) << json;
+}
+
+// Guards it for other parties: another block, an initialization.
+TEST_F(CInterfaceTest, ReportsTheSourceOfOtherParties) {
+  uint64_t address = 0;
+  ASSERT_EQ(ropewalk_ptx_alloc(device, 256, &address), 0);
+  ASSERT_EQ(load(entryText("ld.param.u64 %d1, [p0]; mov.u32 %r1, %ctaid.x;\n"
+                           ".loc 1 4 2\nst.global.u32 [%d1], %r1;",
+                           1, ".file 1 \"a.cu\"")),
+            0)
+      << error();
+  EXPECT_EQ(launch({address}, nullptr, 0, 1, 2), 1);
+  EXPECT_TRUE(has(R"("kind": "global-race")")) << json;
+  EXPECT_TRUE(has(R"("source": "a.cu:4:2"})")) << json;
+  ASSERT_EQ(load(entryText("mov.u32 %r1, b; mov.u32 %r2, %tid.x;\n"
+                           "setp.ne.u32 %p1, %r2, 0; @%p1 bra W;\n"
+                           ".loc 1 6 1\nmbarrier.init.shared.b64 [%r1], 2;\n"
+                           ".loc 1 7 1\nW: bar.warp.sync -1;\n"
+                           ".loc 1 8 1\n"
+                           "mbarrier.arrive.shared.b64 _, [%r1];",
+                           0,
+                           ".file 1 \"a.cu\"\n"
+                           ".shared .align 8 .b64 b;")),
+            0)
+      << error();
+  EXPECT_EQ(launch({}, nullptr, 0, 33), 1);
+  EXPECT_TRUE(has(R"("source": "a.cu:8:1")")) << json;
+  EXPECT_TRUE(has(R"("source": "a.cu:6:1"})")) << json;
 }
 
 // Guards each refusal of a text and of a chip.
