@@ -203,6 +203,10 @@ int ropewalk_ptx_launch(RopewalkPtxDevice *device,
   if (std::string reason = collectArguments(arguments, sizes, count, values);
       !reason.empty())
     return fail(reason, 2);
+  if (flags & ~unsigned(ROPEWALK_PTX_PROFILE))
+    return fail("flags: expected 0 or " + std::to_string(ROPEWALK_PTX_PROFILE) +
+                    ", got " + std::to_string(flags),
+                2);
   const std::vector<Kernel> &kernels = module->module->kernels();
   LaunchOptions launchOptions;
   if (options)
@@ -218,7 +222,7 @@ int ropewalk_ptx_launch(RopewalkPtxDevice *device,
       device->device.launch(kernels[entry], dimensions(grid), dimensions(block),
                             shared, values, launchOptions);
   if (!result) {
-    device->json = reportJson(result.report());
+    device->json = reportJson(result.report(), result.output);
     fail(result.report().str());
     *json = device->json.c_str();
     return 1;
@@ -231,7 +235,8 @@ int ropewalk_ptx_launch(RopewalkPtxDevice *device,
     rows = ", \"profile\": " + profile.json();
   }
   device->json = "{\"counters\": " + counters.json() +
-                 ", \"text\": " + quoted(text) + rows + "}";
+                 ", \"text\": " + quoted(text) +
+                 ", \"output\": " + quoted(result.output) + rows + "}";
   *json = device->json.c_str();
   return 0;
 }
@@ -250,10 +255,23 @@ int ropewalk_ptx_tensor_map(int type, uint32_t rank, uint64_t address,
     return missing(!dims ? "dims" : !box ? "box" : "out");
   if (rank > 1 && !strides)
     return missing("strides");
+  // `encode` has these in a byte and could not name what the caller gave.
+  constexpr int types = int(TensorMapType::Count);
+  const struct {
+    const char *name;
+    int value, count;
+  } numbers[] = {{"type", type, types},
+                 {"interleave", interleave, 3},
+                 {"swizzle", swizzle, 4},
+                 {"promotion", promotion, 4},
+                 {"fill", fill, 2}};
+  for (auto &number : numbers)
+    if (number.value < 0 || number.value >= number.count)
+      return fail(std::string("tensor map: ") + number.name + " is " +
+                  std::to_string(number.value) + ", expected 0 to " +
+                  std::to_string(number.count - 1));
   TensorMap map;
-  map.type = type >= 0 && type < int(TensorMapType::Count)
-                 ? TensorMapType(type)
-                 : TensorMapType::Count;
+  map.type = TensorMapType(type);
   map.rank = rank;
   map.address = address;
   // Of a rank that `encode` refuses nobody knows how long the arrays are.
@@ -265,15 +283,12 @@ int ropewalk_ptx_tensor_map(int type, uint32_t rank, uint64_t address,
     if (element_strides)
       map.elementStrides[i] = element_strides[i];
   }
-  // Numbers beyond a byte must not come back as good ones.
-  auto narrow = [](int value) { return uint8_t(value & ~255 ? 255 : value); };
-  map.interleave = TensorMapInterleave(narrow(interleave));
-  map.swizzle = TensorMapSwizzle(narrow(swizzle));
-  map.fill = TensorMapFill(narrow(fill));
+  map.interleave = TensorMapInterleave(interleave);
+  map.swizzle = TensorMapSwizzle(swizzle);
+  map.fill = TensorMapFill(fill);
   // As counted by the driver: none, 64, 128 and 256 bytes.
   static const uint32_t promotions[] = {0, 64, 128, 256};
-  bool isKnown = promotion >= 0 && promotion < 4;
-  map.promotion = isKnown ? promotions[promotion] : ~uint32_t(0);
+  map.promotion = promotions[promotion];
   std::byte bytes[TensorMapBytes];
   if (std::string reason = encode(map, bytes); !reason.empty())
     return fail(reason);

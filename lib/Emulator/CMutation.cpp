@@ -73,7 +73,8 @@ int ropewalk_ptx_mutate(RopewalkPtxDevice *device,
              dimensions(grid), dimensions(block), shared, values, mutation);
   if (!table.reason.empty())
     return fail(table.reason, 2);
-  device->json = table.failure ? reportJson(*table.failure) : table.json();
+  device->json =
+      table.failure ? reportJson(*table.failure, table.output) : table.json();
   *json = device->json.c_str();
   return table.failure ? fail(table.failure->str()) : 0;
 }

@@ -154,7 +154,8 @@ std::string ropewalk::emulator::parseOptions(std::string_view text,
   return OptionsParser(text, options).run();
 }
 
-std::string ropewalk::emulator::reportJson(const Report &report) {
+std::string ropewalk::emulator::reportJson(const Report &report,
+                                           std::string_view output) {
   std::string text = "{\"kind\": " + quoted(name(report.kind)) +
                      ", \"kernel\": " + quoted(report.kernel) +
                      ", \"detail\": " + quoted(report.detail) +
@@ -185,5 +186,6 @@ std::string ropewalk::emulator::reportJson(const Report &report) {
             ", \"source\": " + quoted(other.source) + "}";
   else
     text += "null";
-  return text + ", \"text\": " + quoted(report.str()) + "}";
+  return text + ", \"output\": " + quoted(output) +
+         ", \"text\": " + quoted(report.str()) + "}";
 }

@@ -25,8 +25,9 @@ std::string quoted(std::string_view text);
 /// text, or what is wrong.
 std::string parseOptions(std::string_view text, LaunchOptions &options);
 
-/// The report as CEmulator.h describes it.
-std::string reportJson(const Report &report);
+/// The report as CEmulator.h describes it; `output` is what the kernel wrote
+/// before.
+std::string reportJson(const Report &report, std::string_view output);
 
 } // namespace ropewalk::emulator
 

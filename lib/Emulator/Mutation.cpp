@@ -185,6 +185,7 @@ bool Runner::runOriginal(std::string_view ptx, MutationTable &table) {
     LaunchResult result = run(*kernel, seed);
     if (!result) {
       table.failure = result.report();
+      table.output = std::move(result.output);
       return false;
     }
     if (seed == 0) {

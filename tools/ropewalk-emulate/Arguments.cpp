@@ -295,6 +295,21 @@ std::string parseBuffer(std::string_view kind, std::string_view rest,
   return {};
 }
 
+/// Returns an empty text, or that a number of one kind is given for a parameter
+/// of the other: its bits would mean something else. Parameters of type .bN
+/// take both.
+std::string checkKind(const Argument &argument, const Parameter &parameter) {
+  char given = argument.text[0], wanted = parameter.type[0];
+  bool isNumber = argument.text.size() > 3 && argument.text[3] == ':' &&
+                  (given == 'f' || given == 'i' || given == 'u');
+  if (!isNumber || (wanted != 'f' && wanted != 's' && wanted != 'u') ||
+      (given == 'f') == (wanted == 'f'))
+    return {};
+  return "argument " + quote(argument.text) + ": parameter " +
+         quote(parameter.name) + " is of type " + parameter.type +
+         "; bytes:HEX gives its bits";
+}
+
 } // namespace
 
 std::string addArgument(std::string_view text, Device &device,
@@ -321,6 +336,7 @@ std::string addArgument(std::string_view text, Device &device,
   } else {
     return all + " has unknown kind " + quote(kind);
   }
+  argument.text = text;
   arguments.push_back(std::move(argument));
   return {};
 }
@@ -348,6 +364,10 @@ std::string bindArguments(const Kernel &kernel, Device &device,
   const std::vector<Parameter> &parameters = kernel.info.parameters;
   for (size_t i = 0; i < arguments.size(); ++i) {
     std::vector<std::byte> &bytes = arguments[i].bytes;
+    if (i < parameters.size())
+      if (std::string reason = checkKind(arguments[i], parameters[i]);
+          !reason.empty())
+        return reason;
     if (arguments[i].isTensorMap && i < parameters.size() &&
         parameters[i].size == 8) {
       uint64_t address = device.allocate(bytes.size());

@@ -15,6 +15,7 @@
 struct Argument {
   std::vector<std::byte> bytes; ///< What the parameter gets.
   bool isTensorMap = false;
+  std::string text; ///< As it was given.
   // Of a buffer:
   uint64_t address = 0;
   size_t size = 0;

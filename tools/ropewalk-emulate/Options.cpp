@@ -17,8 +17,8 @@ using namespace ropewalk::emulator;
 const char usage[] =
     R"(usage: ropewalk-emulate FILE.ptx [options]
 
-Runs one entry of a PTX module on the host and prints what it did. FILE may be
-'-', the standard input.
+Runs one entry of a PTX module on the host and prints what its printf wrote, then
+what it did. FILE may be '-', the standard input.
 
   --list                    print the module's entries and exit
   --instructions            print which of PTX's opcodes are executed, in which
@@ -35,7 +35,8 @@ Runs one entry of a PTX module on the host and prints what it did. FILE may be
       zeros:BYTES[:out=FILE]                  a buffer of zeros
       alloc:BYTES[:out=FILE]                  an uninitialized buffer
       tensormap:SOURCE,box=AxB...             a tensor map, see below
-    A buffer passes its device address. `out` writes it after the run, with the
+    A number must be of the kind that the parameter has, float or integer; bytes
+    give any bits. A buffer passes its device address. `out` writes it after the run, with the
     header of the input where there was one and raw bytes otherwise.
   --counters text|json|none what to print (default text; none with --profile)
   --lines                   also print the counts of each PTX line
@@ -48,7 +49,8 @@ Runs one entry of a PTX module on the host and prints what it did. FILE may be
   --threads N               host threads, 0 for all cores (default 1)
   --schedule-seed N         0 (default) runs warps in a fixed order, other
                             numbers in one of their own
-  --budget N                warp instructions that a block may execute
+  --budget N                warp instructions that a block may execute (default
+                            2^40)
   --registers N             registers of a thread when the kernel starts, for
                             setmaxnreg (default: by the kernel's bounds)
   --chip NAME               refuse modules that this chip cannot run

@@ -7,8 +7,8 @@
 //===----------------------------------------------------------------------===//
 //
 // Loads a PTX file, sets up the arguments, launches one entry on the emulator
-// and prints the counters. A fault of the kernel is printed with its PTX line
-// and the exit code is 1; bad usage exits with 2.
+// and prints what its printf wrote, then the counters. A fault of the kernel is
+// printed with its PTX line and the exit code is 1; bad usage exits with 2.
 //
 //===----------------------------------------------------------------------===//
 
@@ -53,6 +53,14 @@ std::string describe(const Kernel &kernel) {
   if (info.requiredCluster.count())
     text += ", clusters of " + std::to_string(info.requiredCluster.count());
   return text;
+}
+
+/// "one, two", or "no entries".
+std::string entryNames(const Module &module) {
+  std::string names;
+  for (const Kernel &kernel : module.kernels())
+    names += (names.empty() ? "" : ", ") + kernel.info.name;
+  return names.empty() ? "no entries" : names;
 }
 
 /// Returns an empty text, or why the file cannot be read.
@@ -105,7 +113,7 @@ int runKernel(const Options &options, const Kernel &kernel,
   std::vector<std::span<const std::byte>> values;
   if (std::string reason = bindArguments(kernel, device, arguments, values);
       !reason.empty())
-    return failure(reason);
+    return usageError(reason);
   if (!options.mutate.empty()) {
     std::string reason =
         runMutants(options, kernel, ptx, device, arguments, values);
@@ -113,6 +121,9 @@ int runKernel(const Options &options, const Kernel &kernel,
   }
   LaunchResult result = device.launch(kernel, options.grid, options.block,
                                       options.shared, values, options.launch);
+  // Also the text before a fault, which is often why it was printed.
+  std::fwrite(result.output.data(), 1, result.output.size(), stdout);
+  std::fflush(stdout);
   if (!result)
     return failure(options.file + ": " + result.report().str());
   if (std::string reason = writeOutputs(device, arguments); !reason.empty())
@@ -159,9 +170,10 @@ int main(int count, char **values) {
     kernel = &module->kernels()[0];
   else
     return usageError("the module has " +
-                      std::to_string(module->kernels().size()) +
-                      " entries: name one with --entry");
+                      std::to_string(module->kernels().size()) + " entries (" +
+                      entryNames(*module) + "): name one with --entry");
   if (!kernel)
-    return failure(options.file + ": no entry '" + options.entry + "'");
+    return failure(options.file + ": no entry '" + options.entry + "', but " +
+                   entryNames(*module));
   return runKernel(options, *kernel, text);
 }

@@ -91,7 +91,9 @@ enum { ROPEWALK_PTX_PROFILE = 1 };
       `flags`      0, or ROPEWALK_PTX_PROFILE
     Returns 0 and a JSON object with
         "counters": figures, and "classes": {NAME: {"warps", "lanes"}},
-        "text":     the same as tables, and with ROPEWALK_PTX_PROFILE
+        "text":     the same as tables,
+        "output":   what the kernel's printf wrote, by block in the order of
+                    the grid, and with ROPEWALK_PTX_PROFILE
         "profile":  an object as `ropewalk-emulate --profile=json` prints it.
     Returns 1 if the kernel is at fault, and an object with
         "kind" ("out-of-bounds" for example), "kernel", "detail", "line" and
@@ -100,7 +102,8 @@ enum { ROPEWALK_PTX_PROFILE = 1 };
         where that was inlined, innermost first), "block" ([x, y, z] or null),
         "warp", "lane" and "address" (a number or null), "other" (null, or an
         object with "block" (linear), "warp", "lane", "line", "column",
-        "source") and "text", all of it in words.
+        "source"), "output" (what printf wrote before the fault) and "text", all
+        of the report in words.
     Returns 2 if the call is wrong; *json is null then. *json is valid until the
     next launch on the device. */
 int ropewalk_ptx_launch(RopewalkPtxDevice *device,

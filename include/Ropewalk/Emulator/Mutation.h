@@ -75,6 +75,8 @@ struct MutationTable {
   std::vector<MutationRow> rows;
   /// The unmutated kernel's report if it has one, and then no rows.
   std::optional<Report> failure;
+  /// What its printf had written by then.
+  std::string output;
   /// Why there are no rows, if not for a report.
   std::string reason;
 

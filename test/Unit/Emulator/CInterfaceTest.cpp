@@ -109,7 +109,7 @@ TEST_F(CInterfaceTest, Reports) {
   EXPECT_TRUE(has(
       R"("line": 10, "column": 1, "source": "", "inlined_at": [], "block": )"
       R"([0, 0, 0], "warp": 0, "lane": 0, "address": )" +
-      std::to_string(address) + R"(, "other": null, "text": )"))
+      std::to_string(address) + R"(, "other": null, "output": "", "text": )"))
       << json;
   EXPECT_EQ(error().substr(0, 28), "out-of-bounds: kernel 'k', l");
   // What does not apply is null.
@@ -118,6 +118,39 @@ TEST_F(CInterfaceTest, Reports) {
   EXPECT_TRUE(has(R"("block": null, "warp": null, "lane": null, )"
                   R"("address": null, "other": null)"))
       << json;
+}
+
+// Guards that what a kernel prints comes out, also before a fault, as JSON has
+// it, and from a mutation test whose kernel is at fault.
+TEST_F(CInterfaceTest, PassesOnOutput) {
+  const char globals[] =
+      ".extern .func (.param .b32 r) vprintf(.param .b64 a, .param .b64 b);\n"
+      ".global .align 1 .b8 t[6] = {34, 104, 105, 34, 10, 0};\n";
+  const char print[] =
+      "mov.u64 %d1, t; cvta.global.u64 %d1, %d1; mov.u64 %d2, 0;\n"
+      "{ .param .b64 a; st.param.b64 [a], %d1;\n"
+      "  .param .b64 b; st.param.b64 [b], %d2; .param .b32 r;\n"
+      "  call.uni (r), vprintf, (a, b); }\n";
+  auto text = [&](const char *after) {
+    std::string whole = entryText(std::string(print) + after, 0);
+    return whole.insert(whole.find(".visible"), globals);
+  };
+  ASSERT_EQ(load(text("")), 0) << error();
+  ASSERT_EQ(launch({}, nullptr, 0, 1), 0) << json;
+  EXPECT_TRUE(has(R"(, "output": "\"hi\"\u000a"})")) << json;
+  ASSERT_EQ(launch({}, nullptr, ROPEWALK_PTX_PROFILE, 1), 0) << json;
+  EXPECT_TRUE(has(R"(, "output": "\"hi\"\u000a", "profile": {)")) << json;
+  ASSERT_EQ(load(text("trap;")), 0) << error();
+  ASSERT_EQ(launch({}, nullptr, 0, 1), 1) << json;
+  EXPECT_TRUE(has(R"(, "output": "\"hi\"\u000a", "text": "trap: )")) << json;
+  uint32_t one[] = {1, 1, 1};
+  const char *out = nullptr;
+  ASSERT_EQ(ropewalk_ptx_mutate(device, module, 0, one, one, nullptr, 0,
+                                nullptr, nullptr, 0, nullptr, 1, 0, nullptr, 0,
+                                &out),
+            1);
+  json = out;
+  EXPECT_TRUE(has(R"(, "output": "\"hi\"\u000a", "text": "trap: )")) << json;
 }
 
 // Guards the other party of a race.
@@ -277,6 +310,8 @@ TEST_F(CInterfaceTest, RefusesBadLaunches) {
   EXPECT_EQ(ropewalk_ptx_launch(device, module, 0, one, one, nullptr, 0,
                                 arguments, sizes, 1, nullptr, 0, nullptr),
             2);
+  EXPECT_EQ(launch({0}, nullptr, 99), 2);
+  EXPECT_EQ(error(), "flags: expected 0 or 1, got 99");
   // A wrong number or size of arguments is a report: the kernel's side.
   EXPECT_EQ(launch({}), 1);
   EXPECT_TRUE(has("expected 1 arguments, found 0")) << json;
@@ -338,7 +373,9 @@ TEST_F(CInterfaceTest, MakesTensorMaps) {
   EXPECT_EQ(call(6, 2, 0, 0, 0, 0), 0);
   EXPECT_EQ(call(9, 2, 0, 0, 3, 0), 0);
   EXPECT_EQ(call(-1, 2, 0, 0, 0, 0), 1);
+  EXPECT_EQ(error(), "tensor map: type is -1, expected 0 to 12");
   EXPECT_EQ(call(256 + 6, 2, 0, 0, 0, 0), 1);
+  EXPECT_EQ(error(), "tensor map: type is 262, expected 0 to 12");
   EXPECT_EQ(call(6, 6, 0, 0, 0, 0), 1);
   EXPECT_EQ(error(), "tensor map: rank is 6, expected 1 to 5");
   EXPECT_EQ(call(6, 2, 256, 0, 0, 0), 1);
@@ -346,6 +383,7 @@ TEST_F(CInterfaceTest, MakesTensorMaps) {
   EXPECT_EQ(call(6, 2, 0, -1, 0, 0), 1);
   EXPECT_EQ(call(6, 2, 0, 0, 4, 0), 1);
   EXPECT_EQ(call(6, 2, 0, 0, 128, 0), 1);
+  EXPECT_EQ(error(), "tensor map: promotion is 128, expected 0 to 3");
   EXPECT_EQ(call(6, 2, 0, 0, 0, 256), 1);
   EXPECT_EQ(ropewalk_ptx_tensor_map(6, 2, 4096, nullptr, strides, box, steps, 0,
                                     0, 0, 0, bytes),
