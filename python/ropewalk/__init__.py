@@ -12,6 +12,7 @@ kind that went in. `emulate` runs any PTX kernel on arrays, without a GPU, and
 `mutate` tells which of its synchronizations would be missed.
 """
 
+from ._addresses import Pointers, Struct
 from ._attention import attention
 from ._buffers import uninitialized
 from ._emulate import EmulationError, EmulationResult, emulate
@@ -32,6 +33,7 @@ __all__ = [
     "Model",
     "Mutant",
     "MutationResult",
+    "Pointers",
     "PositionMap",
     "ReRoPE",
     "RopewalkError",
@@ -39,6 +41,7 @@ __all__ = [
     "Segments",
     "SelfExtend",
     "Sliding",
+    "Struct",
     "TensorMap",
     "attention",
     "compile_model",

@@ -48,11 +48,17 @@ def as_buffer(array: Any, name: str) -> np.ndarray:
         if not array.is_contiguous():
             raise ValueError(f"{name}: expected a contiguous tensor; pass tensor.contiguous()")
         array = array.detach()
-        if str(array.dtype) == "torch.bfloat16":
+        # NumPy lacks some types; of those the bytes are what a kernel sees anyway.
+        if str(array.dtype) == "torch.bfloat16" or str(array.dtype).startswith("torch.float8_"):
             import torch
 
-            array = array.view(torch.uint16)
-        return array.numpy()
+            array = array.view(torch.uint16 if array.element_size() == 2 else torch.uint8)
+        try:
+            return array.numpy()
+        except (TypeError, RuntimeError) as error:
+            raise TypeError(
+                f"{name}: a tensor of {array.dtype} has no NumPy array ({error}); pass its bytes as one of torch.uint8"
+            ) from error
     if not isinstance(array, np.ndarray):
         raise TypeError(f"{name}: expected an array, got {type(array).__name__}")
     if array.dtype.hasobject or array.dtype.kind in "USMm":

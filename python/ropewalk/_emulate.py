@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import json
 import operator
+import os
 import struct
 import threading
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from . import _emulator, _tensor_map
+from ._addresses import Pointers, Struct, arrays_of
 from ._arrays import is_torch
 from ._buffers import Buffers, as_buffer
 from ._tensor_map import TensorMap
@@ -40,6 +42,7 @@ class EmulationError(RuntimeError):
         whose array the address lies in, or just behind, or None.
     other: the other party of a race or hazard, a dictionary with block (its number in
         the grid, x fastest), warp, lane, line, column and source; or None.
+    output: what the kernel's printf wrote before.
     """
 
     def __init__(self, report: dict[str, Any], argument: str | None = None) -> None:
@@ -47,6 +50,7 @@ class EmulationError(RuntimeError):
         if argument is not None and report.get("address") is not None:
             text += f" (nearest argument: {argument!r})"
         super().__init__(text)
+        self._report = report
         self.kind: str = report["kind"]
         self.kernel: str = report["kernel"]
         self.detail: str = report["detail"]
@@ -61,6 +65,11 @@ class EmulationError(RuntimeError):
         self.address: int | None = report.get("address")
         self.argument: str | None = argument
         self.other: dict[str, Any] | None = report.get("other")
+        self.output: str = report.get("output", "")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The default would pass the message for the report.
+        return type(self), (self._report, self.argument)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,11 +84,13 @@ class EmulationResult:
         "divergent_branches", "global_requests", "global_sectors", "shared_requests",
         "shared_transactions" and "shared_conflicts".
     text: the same as tables.
+    output: what the kernel's printf wrote, by block in the order of the grid.
     """
 
     counters: dict[str, Any]
     profile: list[dict[str, Any]]
     text: str
+    output: str = ""
 
     def __str__(self) -> str:
         return self.text
@@ -93,7 +104,7 @@ def _extents(value: Any, name: str) -> Any:
     except TypeError:
         raise TypeError(f"{name}: expected an integer, or up to three of them, got {value!r}") from None
     if not 1 <= len(numbers) <= 3 or not all(1 <= each < 1 << 32 for each in numbers):
-        raise ValueError(f"{name}: expected one to three integers of at least 1, got {value!r}")
+        raise ValueError(f"{name}: expected one to three integers from 1 to 2^32 - 1, got {value!r}")
     return (ctypes.c_uint32 * 3)(*numbers, *([1] * (3 - len(numbers))))
 
 
@@ -116,8 +127,23 @@ def _number_bytes(value: float, parameter: dict[str, Any], name: str) -> bytes:
     low = 0 if kind[0] == "u" else -(1 << (_BITS[kind] - 1))
     high = (1 << (_BITS[kind] - (kind[0] == "s"))) - 1
     if not low <= value <= high:
-        raise ValueError(f"{name}: {value} is out of the range of {kind}, {low} to {high}")
+        hint = "; NumPy scalars pass their bits" if kind[0] == "u" and value < 0 else ""
+        raise ValueError(f"{name}: {value} is out of the range of {kind}, {low} to {high}{hint}")
     return (value & ((1 << _BITS[kind]) - 1)).to_bytes(size, "little")
+
+
+def _check_kind(value: np.generic, parameter: dict[str, Any], name: str) -> None:
+    """Refuses a number of one kind for a parameter of another, whose bits mean something else.
+
+    Signs are left alone: compilers of C declare `int` as .u32.
+    """
+    kind = parameter["type"]
+    wanted = "f" if kind in _FLOATS else "biu" if kind[0] in "su" else None
+    if wanted is not None and value.dtype.kind != "V" and value.dtype.kind not in wanted:
+        raise TypeError(
+            f"{name}: the parameter is of type {kind}, got {value!r} of dtype {value.dtype}; "
+            "pass value.tobytes() if its bits are meant"
+        )
 
 
 def _check_pointer(parameter: dict[str, Any], name: str, what: str) -> None:
@@ -143,7 +169,7 @@ class _Arguments:
         self.parameters = parameters
         self.values = [self._check(index, value) for index, value in enumerate(values)]
 
-    def _check(self, index: int, value: Any) -> bytes | np.ndarray | TensorMap:
+    def _check(self, index: int, value: Any) -> bytes | np.ndarray | TensorMap | Pointers | Struct:
         parameter = self.parameters[index]
         name = f"args[{index}] ({parameter['name']})"
         size = parameter["size"]
@@ -156,6 +182,11 @@ class _Arguments:
             if size not in (8, _tensor_map.BYTES):
                 raise TypeError(f"{name}: the parameter has {size} bytes, a tensor map {_tensor_map.BYTES}")
             return value
+        if isinstance(value, Struct):
+            return self._check_struct(parameter, name, value)
+        if isinstance(value, Pointers):
+            _check_pointer(parameter, name, "Pointers")
+            return value
         if isinstance(value, np.ndarray) or is_torch(value):
             _check_pointer(parameter, name, "an array")
             return as_buffer(value, name)
@@ -167,6 +198,7 @@ class _Arguments:
         elif isinstance(value, np.generic):
             if value.dtype.hasobject or value.dtype.kind in "USMm":
                 raise TypeError(f"{name}: expected a number, got {value!r}")
+            _check_kind(value, parameter, name)
             what, value = repr(value), value.tobytes()
             if len(value) != size:
                 raise TypeError(
@@ -176,37 +208,69 @@ class _Arguments:
             value = _number_bytes(value, parameter, name)
         else:
             raise TypeError(
-                f"{name}: expected an array, a TensorMap, a number, bytes or None, got {type(value).__name__}"
+                f"{name}: expected an array, a TensorMap, Pointers, a Struct, a number, bytes or None, got {type(value).__name__}"
             )
         if len(value) != size:
             raise TypeError(f"{name}: got {len(value)} bytes, the parameter has {size} of type {parameter['type']}")
         return value
 
+    @staticmethod
+    def _check_struct(parameter: dict[str, Any], name: str, value: Struct) -> Struct:
+        size, alignment = parameter["size"], parameter["alignment"]
+        if parameter["type"] != "b8":
+            raise TypeError(f"{name}: a Struct is for parameters of type b8, this one is of type {parameter['type']}")
+        if value.size != size:
+            raise TypeError(f"{name}: the Struct has {value.size} bytes, the parameter has {size}")
+        if value.alignment >= _tensor_map.ALIGNMENT > alignment:
+            raise TypeError(
+                f"{name}: the parameter is aligned to {alignment} bytes; a tensor map needs {_tensor_map.ALIGNMENT}"
+            )
+        return value
+
     def arrays(self) -> list[np.ndarray]:
         """All arrays behind the arguments."""
-        arrays = [value.array if isinstance(value, TensorMap) else value for value in self.values]
-        return [each for each in arrays if isinstance(each, np.ndarray)]
+        return [as_buffer(each, "args") for value in self.values for each in arrays_of(value)]
 
     def name_of(self, array: np.ndarray | None) -> str | None:
         """The first parameter that an array belongs to."""
         if array is not None:
             for parameter, value in zip(self.parameters, self.values, strict=True):
-                held = value.array if isinstance(value, TensorMap) else value
-                if isinstance(held, np.ndarray) and held.ctypes.data == array.ctypes.data:
-                    return parameter["name"]
+                for held in arrays_of(value):
+                    if as_buffer(held, "args").ctypes.data == array.ctypes.data:
+                        return parameter["name"]
         return None
+
+    def name_at(self, buffers: Buffers, address: int | None) -> str | None:
+        """The parameter whose buffer an address lies in, or just after."""
+        if address is None:
+            return None
+        for begin, size, name in self._stored:
+            if begin <= address <= begin + size:
+                return name
+        return self.name_of(buffers.find(address))
 
     def encode(self, device: ctypes.c_void_p, buffers: Buffers) -> list[bytes]:
         """The bytes of each parameter."""
         result = []
+        # Begin and size of what has no array, with its parameter.
+        self._stored: list[tuple[int, int, str]] = []
+
+        def store(data: bytes) -> int:
+            address = ctypes.c_uint64()
+            _emulator.call("ropewalk_ptx_alloc", device, len(data), ctypes.byref(address))
+            _emulator.call("ropewalk_ptx_copy_in", device, address, data, len(data))
+            self._stored.append((address.value, len(data), parameter["name"]))
+            return address.value
+
         for parameter, value in zip(self.parameters, self.values, strict=True):
             if isinstance(value, TensorMap):
                 value = value.encode(buffers.address(value.array))
                 if parameter["size"] == 8:
-                    address = ctypes.c_uint64()
-                    _emulator.call("ropewalk_ptx_alloc", device, len(value), ctypes.byref(address))
-                    _emulator.call("ropewalk_ptx_copy_in", device, address, value, len(value))
-                    value = struct.pack("<Q", address.value)
+                    value = struct.pack("<Q", store(value))
+            elif isinstance(value, Pointers):
+                value = struct.pack("<Q", store(value.encode(buffers.address)))
+            elif isinstance(value, Struct):
+                value = value.encode(buffers.address, store)
             elif isinstance(value, np.ndarray):
                 value = struct.pack("<Q", buffers.address(value))
             result.append(value)
@@ -282,7 +346,10 @@ def _checked_call(
     """The text, the extents of grid, block and cluster for C, and the bytes of shared memory."""
     text = ptx_text.encode() if isinstance(ptx_text, str) else ptx_text
     if not isinstance(text, bytes):
-        raise TypeError(f"ptx_text: expected a text, got {type(ptx_text).__name__}")
+        hint = "; pass its read_text()" if isinstance(ptx_text, os.PathLike) else ""
+        raise TypeError(f"ptx_text: expected a text, got {type(ptx_text).__name__}{hint}")
+    if b"\n" not in text and text.endswith(b".ptx"):
+        raise ValueError(f"ptx_text: expected the text of a module, got what looks like a file name: {ptx_text!r}")
     for name, value in (("entry", entry), ("chip", chip)):
         if value is not None and not isinstance(value, str):
             raise TypeError(f"{name}: expected a name or None, got {value!r}")
@@ -319,16 +386,19 @@ def emulate(
             memory, whose address is passed. It is updated in place when the kernel has
             ended well. Arrays that overlap share a buffer; a kernel that changes a
             read-only array is an error.
-        a NumPy scalar, or bytes: by value, of the parameter's size.
+        a NumPy scalar, or bytes: by value, of the parameter's size. A scalar must be of
+            the kind that the PTX type says, float or integer; bytes give any bits.
         an integer or a number of Python: by value, if the PTX type says which and the
             value is in its range.
+        Pointers([array, ...]): the address of a table of the arrays' addresses.
+        Struct([part, ...]): by value, with addresses of arrays in it.
         a TensorMap, or None for a null pointer.
     shared: bytes of dynamic shared memory.
     cluster: blocks of a cluster; None leaves it to the kernel.
     threads: of this machine, that blocks are spread over; 0 for all cores. Results and
         counters do not depend on it.
     schedule_seed: 0 runs warps in a fixed order, other numbers in one of their own.
-    instruction_budget: warp instructions that a block may execute.
+    instruction_budget: warp instructions that a block may execute; None for 2^40.
     check_...: what is checked besides bounds and alignment.
     registers_per_thread: when the kernel starts, for setmaxnreg; 0 goes by its bounds.
     chip: "sm_90a" for example; refuses a module that this chip cannot run.
@@ -373,13 +443,13 @@ def emulate(
 
         status, outcome = _run_interruptibly(launch, lambda: lib.ropewalk_ptx_cancel(device))
         if status:
-            address = outcome["address"]
-            raise EmulationError(outcome, None if address is None else arguments.name_of(buffers.find(address)))
-        _refuse_changes(buffers, arguments, module.entries[index]["name"])
+            raise EmulationError(outcome, arguments.name_at(buffers, outcome["address"]))
+        _refuse_changes(buffers, arguments, module.entries[index]["name"], outcome["output"])
         buffers.copy_out()
     finally:
         lib.ropewalk_ptx_device_free(device)
-    return EmulationResult(outcome["counters"], outcome.get("profile", {}).get("lines", []), outcome["text"])
+    lines = outcome.get("profile", {}).get("lines", [])
+    return EmulationResult(outcome["counters"], lines, outcome["text"], outcome["output"])
 
 
 def _count(value: Any, name: str) -> int:
@@ -388,11 +458,11 @@ def _count(value: Any, name: str) -> int:
     except TypeError:
         raise TypeError(f"{name}: expected an integer, got {value!r}") from None
     if not 0 <= number < 1 << 64:
-        raise ValueError(f"{name}: expected an integer of at least 0, got {value!r}")
+        raise ValueError(f"{name}: expected an integer from 0 to 2^64 - 1, got {value!r}")
     return number
 
 
-def _refuse_changes(buffers: Buffers, arguments: _Arguments, kernel: str) -> None:
+def _refuse_changes(buffers: Buffers, arguments: _Arguments, kernel: str, output: str) -> None:
     """Raises EmulationError if the kernel wrote to a read-only array."""
     changed = buffers.changed()
     if changed is None:
@@ -401,4 +471,5 @@ def _refuse_changes(buffers: Buffers, arguments: _Arguments, kernel: str) -> Non
     name = arguments.name_of(array)
     detail = f"the kernel changed element {byte // array.itemsize} of the read-only array {name!r}"
     text = f"read-only-write: kernel {kernel!r}: {detail}"
-    raise EmulationError({"kind": "read-only-write", "kernel": kernel, "detail": detail, "text": text}, name)
+    report = {"kind": "read-only-write", "kernel": kernel, "detail": detail, "text": text, "output": output}
+    raise EmulationError(report, name)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from . import _emulator
+from ._addresses import arrays_of
 from ._buffers import Buffers, as_buffer
 from ._emulate import EmulationError, _Arguments, _checked_call, _choose, _count, _load, _run_interruptibly
 
@@ -111,7 +112,7 @@ def mutate(
     """
     text, extents, shared = _checked_call(ptx_text, entry, chip, grid, block, cluster, shared)
     if not 1 <= _count(seeds, "seeds") < 1 << 32:
-        raise ValueError(f"seeds: expected an integer of at least 1, got {seeds!r}")
+        raise ValueError(f"seeds: expected an integer from 1 to 2^32 - 1, got {seeds!r}")
     try:
         tolerance = float(tolerance)
     except (TypeError, ValueError):
@@ -136,11 +137,11 @@ def mutate(
         values = arguments.encode(device, buffers)
         floats = []
         for number, value in enumerate(args):
-            held = getattr(value, "array", value)
-            kind = _float_type(held)
-            if kind is not None and getattr(held, "ndim", 0):
-                array = as_buffer(held, f"args[{number}]")
-                floats.append(_Floats(buffers.address(array), array.nbytes, kind))
+            for held in arrays_of(value):
+                kind = _float_type(held)
+                if kind is not None:
+                    array = as_buffer(held, f"args[{number}]")
+                    floats.append(_Floats(buffers.address(array), array.nbytes, kind))
 
         def run() -> tuple[int, dict[str, Any]]:
             pointers = (ctypes.c_char_p * len(values))(*values)
@@ -157,8 +158,7 @@ def mutate(
 
         status, outcome = _run_interruptibly(run, lambda: lib.ropewalk_ptx_cancel(device))
         if status:
-            address = outcome["address"]
-            raise EmulationError(outcome, None if address is None else arguments.name_of(buffers.find(address)))
+            raise EmulationError(outcome, arguments.name_at(buffers, outcome["address"]))
     finally:
         lib.ropewalk_ptx_device_free(device)
     return MutationResult([Mutant(**each) for each in outcome["mutants"]], outcome["summary"])

@@ -114,6 +114,9 @@ class TensorMap:
         # Every rule but the alignment of the address, which is known at the launch.
         self.encode(256)
 
+    def __repr__(self) -> str:
+        return f"TensorMap of shape {self._shape}, box {self._box}, over {self.array.dtype} of shape {self.array.shape}"
+
     @staticmethod
     def _checked(values: Any, name: str, count: int) -> list[int]:
         result = _integers(values, name)

@@ -213,7 +213,7 @@ def test_arrays_stay_as_they_were_on_a_fault(rw: SimpleNamespace) -> None:
     (np.zeros(64, object), r"args\[1\] \(y\): expected an array of numbers, got elements of object"),
     (np.zeros(4, "U3"), "expected an array of numbers"),
     (np.zeros(64, ">i4"), "byte order"),
-    ([1, 2, 3], r"args\[1\] \(y\): expected an array, a TensorMap, a number, bytes or None, got list"),
+    ([1, 2, 3], r"args\[1\] \(y\): expected an array, a TensorMap, Pointers, a Struct, a number, bytes or None, got list"),
 ])
 def test_arrays_that_are_refused(rw: SimpleNamespace, array: object, message: str) -> None:
     """With the parameter's name and what to do."""

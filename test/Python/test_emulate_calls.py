@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -26,8 +27,9 @@ from emulate_ptx import INCREMENT, SHARED, SUM_BODY, SUM_PARAMETERS, line_of, mo
     ("f32", 0.1, np.float32(0.1)), ("f32", 3, np.float32(3)), ("f64", 0.1, np.float64(0.1)),
     ("f32", float("inf"), np.float32(np.inf)),
     ("f16", 0.5, np.float16(0.5)),
-    ("u32", np.float32(1.5), np.float32(1.5)), ("f64", np.int64(7), np.int64(7)), ("u16", np.float16(2), np.float16(2)),
-    ("u8", np.bool_(True), np.bool_(True)), ("u64", np.complex64(1 + 2j), np.complex64(1 + 2j)),
+    ("b32", np.float32(1.5), np.float32(1.5)), ("b64", np.int64(7), np.int64(7)), ("b16", np.float16(2), np.float16(2)),
+    ("u32", np.int32(-1), np.int32(-1)), ("s64", np.uint64(2**63), np.uint64(2**63)),
+    ("u8", np.bool_(True), np.bool_(True)), ("b64", np.complex64(1 + 2j), np.complex64(1 + 2j)),
     ("u32", b"\x01\x02\x03\x04", np.uint32(0x04030201)),
     ("u64", bytearray(b"12345678"), np.frombuffer(b"12345678", np.uint64)[0]),
     ("u64", None, np.uint64(0)),
@@ -54,7 +56,15 @@ def test_values(rw: SimpleNamespace, kind: str, value: object, expected: np.gene
     ("u32", np.zeros(4), TypeError, r"args\[1\] \(v\): expected a value for 4 bytes of type u32, got an array"),
     ("f64", np.zeros(4), TypeError, "expected a value for 8 bytes of type f64, got an array"),
     ("u32", None, TypeError, "expected a value for 4 bytes of type u32, got None"),
-    ("u64", "text", TypeError, r"args\[1\] \(v\): expected an array, a TensorMap, a number, bytes or None, got str"),
+    ("u32", np.float32(400), TypeError, r"args\[1\] \(v\): the parameter is of type u32, got np.float32\(400.0\) of dtype "
+     r"float32; pass value.tobytes\(\)"),
+    ("s64", np.float64(1), TypeError, "the parameter is of type s64, got .* of dtype float64"),
+    ("u16", np.float16(1), TypeError, "the parameter is of type u16, got .* of dtype float16"),
+    ("u64", np.complex64(1), TypeError, "the parameter is of type u64, got .* of dtype complex64"),
+    ("f32", np.int32(1), TypeError, "the parameter is of type f32, got .* of dtype int32"),
+    ("f64", np.uint64(1), TypeError, "the parameter is of type f64, got .* of dtype uint64"),
+    ("u64", "text", TypeError, r"args\[1\] \(v\): expected an array, a TensorMap, Pointers, a Struct, a number, bytes or "
+     "None, got str"),
     ("u64", np.str_("text"), TypeError, "expected a number"),
     ("u64", np.datetime64(3, "s"), TypeError, "expected a number"),
 ])
@@ -83,15 +93,20 @@ def test_structures_by_value(rw: SimpleNamespace) -> None:
 
 @pytest.mark.parametrize(("changes", "error", "message"), [
     ({"args": [1]}, ValueError, r"args: entry 'k' has 2 parameters \(x, y\), got 1 arguments"),
+    ({"grid": 2**40}, ValueError, r"grid: expected one to three integers from 1 to 2\^32 - 1, got 1099511627776"),
+    ({"shared": 10**20}, ValueError, r"shared: expected an integer from 0 to 2\^64 - 1, got 1"),
+    ({"schedule_seed": 2**64}, ValueError, r"schedule_seed: expected an integer from 0 to 2\^64 - 1, got 1844"),
+    ({"ptx_text": "kernels/add.ptx"}, ValueError, "ptx_text: .*what looks like a file name: 'kernels/add.ptx'"),
+    ({"ptx_text": ROOT / "add.ptx"}, TypeError, r"ptx_text: expected a text, got PosixPath; pass its read_text\(\)"),
     ({"args": "ab"}, TypeError, "args: expected a list with one value for each parameter, got str"),
     ({"args": np.zeros(2)}, TypeError, "args: expected a list"),
-    ({"grid": 0}, ValueError, "grid: expected one to three integers of at least 1, got 0"),
+    ({"grid": 0}, ValueError, "grid: expected one to three integers from 1 to"),
     ({"grid": (1, 2, 3, 4)}, ValueError, "grid"),
     ({"grid": 1.5}, TypeError, "grid: expected an integer, or up to three of them, got 1.5"),
     ({"block": (32, -1)}, ValueError, "block"),
     ({"block": "32"}, TypeError, "block"),
     ({"cluster": 0}, ValueError, "cluster"),
-    ({"shared": -1}, ValueError, "shared: expected an integer of at least 0, got -1"),
+    ({"shared": -1}, ValueError, "shared: expected an integer from 0 to .*, got -1"),
     ({"shared": 1.5}, TypeError, "shared: expected an integer, got 1.5"),
     ({"threads": 2000}, ValueError, "key 'threads' is 2000, more than 1024"),
     ({"threads": -1}, ValueError, "threads"),
@@ -152,7 +167,10 @@ def test_report_of_an_address(rw: SimpleNamespace) -> None:
     assert (error.kind, error.kernel, error.line) == ("out-of-bounds", "k", line_of(INCREMENT, "st.global"))
     assert error.block == (1, 0, 0) and error.warp == 1 and error.lane == 4 and error.argument == "y"
     assert error.column == 3 and error.other is None and error.address % 256 == 400 % 256
-    assert error.detail in str(error) and isinstance(error, RuntimeError)
+    assert error.detail in str(error) and isinstance(error, RuntimeError) and error.output == ""
+    # Pools of processes send it to their parent.
+    copy = pickle.loads(pickle.dumps(error))
+    assert type(copy) is type(error) and str(copy) == str(error) and vars(copy) == vars(error)
     with pytest.raises(rw.EmulationError) as caught:
         rw.emulate(INCREMENT, None, 1, 64, [None, y])
     assert caught.value.kind == "out-of-bounds" and caught.value.address == 0 and caught.value.argument is None

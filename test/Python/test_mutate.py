@@ -96,7 +96,7 @@ def test_kernels_at_fault(rw: SimpleNamespace) -> None:
 
 
 @pytest.mark.parametrize(("arguments", "error", "message"), [
-    ({"seeds": 0}, ValueError, "seeds: expected an integer of at least 1"),
+    ({"seeds": 0}, ValueError, "seeds: expected an integer from 1 to"),
     ({"seeds": 1.5}, TypeError, "seeds: expected an integer"),
     ({"tolerance": -1}, ValueError, "tolerance: expected a number of at least 0"),
     ({"tolerance": float("nan")}, ValueError, "tolerance"),
