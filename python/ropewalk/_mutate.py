@@ -11,8 +11,9 @@ from typing import Any
 
 from . import _emulator
 from ._addresses import arrays_of
+from ._arguments import Arguments
 from ._buffers import Buffers, as_buffer
-from ._emulate import EmulationError, _Arguments, _checked_call, _choose, _count, _load, _run_interruptibly
+from ._emulate import EmulationError, _checked_call, _choose, _count, _load, _run_interruptibly
 
 # Types of RopewalkPtxFloats by dtype.
 _FLOATS = {"float16": 0, "float32": 2, "float64": 3}
@@ -130,7 +131,7 @@ def mutate(
     lib = _emulator.library()
     module = _load(text, chip)
     index = _choose(module.entries, entry)
-    arguments = _Arguments(module.entries[index], args)
+    arguments = Arguments(module.entries[index], args)
     device = ctypes.c_void_p(lib.ropewalk_ptx_device_create())
     try:
         buffers = Buffers(device, arguments.arrays())
