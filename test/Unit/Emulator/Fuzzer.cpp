@@ -509,7 +509,8 @@ const char *ropewalk::emulator::fuzz::execute(const std::string &text,
         encode(map, object);
         std::memcpy(value.data(), object, sizeof object);
       } else if (parameter.size <= 8) {
-        std::memcpy(value.data(), &number, parameter.size);
+        std::copy_n(reinterpret_cast<const std::byte *>(&number),
+                    parameter.size, value.begin());
       } else {
         for (std::byte &byte : value)
           byte = std::byte(random.oneIn(2) ? 0 : random.next());
