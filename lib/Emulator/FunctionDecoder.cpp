@@ -14,6 +14,7 @@
 #include "Decoder.h"
 #include "InstructionSet.h"
 #include "RegisterRows.h"
+#include "Requirements.h"
 #include "Wgmma.h"
 
 #include <algorithm>
@@ -96,7 +97,8 @@ bool FunctionDecoder::decode(const InstructionSyntax &syntax, uint32_t id) {
   InstDecoder decoder(*this, syntax);
   if (!entry->second(decoder, inst))
     return false;
-  return true;
+  std::string message;
+  return meets(module, requirementOf(syntax), message) || decoder.fail(message);
 }
 
 bool FunctionDecoder::decodeAll() {

@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "InstructionSet.h"
+#include "Requirements.h"
 #include "Ropewalk/Emulator/Module.h"
 
 using namespace ropewalk::emulator;
@@ -221,10 +222,13 @@ const char *ropewalk::emulator::refusalOf(std::string_view opcode) {
 }
 
 std::string ropewalk::emulator::describeInstructionSet() {
-  std::string text = "| opcode | family | executed | forms |\n"
-                     "|--------|--------|----------|-------|\n";
-  for (const InstructionInfo &info : instructions)
+  std::string text = "| opcode | family | target | executed | forms |\n"
+                     "|--------|--------|--------|----------|-------|\n";
+  for (const InstructionInfo &info : instructions) {
+    unsigned chip = info.isCovered ? requirementOf(info.opcode).chip : 0;
     text += std::string("| `") + info.opcode + "` | " + info.family + " | " +
+            (chip ? describeChip(chip) : "any") + " | " +
             (info.isCovered ? "yes" : "no") + " | " + info.text + " |\n";
+  }
   return text;
 }

@@ -75,8 +75,6 @@ bool decodeSetMaxRegisters(InstDecoder &d, Inst &inst) {
   inst.movesRegisters = true;
   inst.handler = &setMaxRegisters;
   d.program().usesWarpgroups = true;
-  if (d.module().target != "sm_90a")
-    return d.fail("needs .target sm_90a, found " + d.module().target);
   int action = d.takeOneOf({"dec", "inc"});
   if (action < 0)
     return d.fail("expected '.inc' or '.dec'");

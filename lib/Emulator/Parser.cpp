@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Parser.h"
+#include "Requirements.h"
 
 #include <algorithm>
 #include <atomic>
@@ -93,6 +94,7 @@ bool Parser::parseTarget() {
     return fail(token,
                 "expected a chip after '.target', found " + describe(token));
   module.target = token.text;
+  SourceLocation location = token.location;
   while (consume(',')) {
     const Token &option = next();
     if (option.kind != TokenKind::Identifier)
@@ -102,7 +104,14 @@ bool Parser::parseTarget() {
         option.text != "texmode_unified")
       return fail(option, "unsupported target option " + describe(option));
   }
-  return true;
+  std::string message;
+  return readTarget(module, message) || failAt(location, message);
+}
+
+bool Parser::requireDirective(const Token &token) {
+  std::string message;
+  return meets(module, requirementOfDirective(token.text), message) ||
+         fail(token, describe(token) + " " + message);
 }
 
 bool Parser::parseFile() {
@@ -156,6 +165,8 @@ bool Parser::parseDirective() {
     return true;
   if (token.kind != TokenKind::Dot)
     return fail(token, "expected a directive, found " + describe(token));
+  if (!requireDirective(token))
+    return false;
   std::string_view text = token.text;
   if (text == "version") {
     const Token &number = next();

@@ -101,6 +101,8 @@ private:
   // Module scope (Parser.cpp).
   bool parseDirective();
   bool parseTarget();
+  /// Checks that the module's target and version have the directive or type.
+  bool requireDirective(const Token &token);
   bool parseFile();
   bool parseAlias();
   bool parsePragma();

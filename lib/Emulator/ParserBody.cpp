@@ -247,6 +247,8 @@ bool Parser::parseRegisters() {
                         : ScalarType::None;
   if (type == ScalarType::None || (length > 1 && type == ScalarType::Pred))
     return fail(typeToken, "unsupported register type " + describe(typeToken));
+  if (!requireDirective(typeToken))
+    return false;
   Scope &target = scopes[scope];
   do {
     const Token nameToken = next();

@@ -119,6 +119,8 @@ bool Parser::parseFunctionDirectives(FunctionSyntax &parsed) {
   while (peek().kind == TokenKind::Dot) {
     const Token &token = next();
     uint64_t value = 0;
+    if (!requireDirective(token))
+      return false;
     if (token.isDot("maxntid")) {
       if (!parseBounds(info.maxThreads))
         return false;

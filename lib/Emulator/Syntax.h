@@ -182,6 +182,8 @@ struct ModuleData {
   /// By name, the device function that is called: an index into what
   /// `parsePTX` makes. The definition if there is one.
   std::map<std::string, uint32_t, std::less<>> functions;
+  unsigned versionNumber = 0; ///< 78 for 7.8.
+  unsigned targetNumber = 0;  ///< 900 for sm_90, 901 for sm_90a.
 };
 
 /// Parses `text` into `module` and `functions`: entries, device functions and

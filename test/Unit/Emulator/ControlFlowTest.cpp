@@ -30,9 +30,9 @@ struct ControlFlowTest : Fixture {
     std::string tail = "\nld.param.u64 %d30, [p0]; mov.u32 %r30, %tid.x;\n"
                        "mul.wide.u32 %d31, %r30, 4;\n"
                        "add.s64 %d30, %d30, %d31; st.global.u32 [%d30], %r0;";
-    auto result =
-        run(entryText("mov.u32 %r1, %tid.x;\n" + body + tail, 1, before), {1},
-            {threads}, arguments(out), 0, options);
+    auto result = run(hopperText(entryText(
+                          "mov.u32 %r1, %tid.x;\n" + body + tail, 1, before)),
+                      {1}, {threads}, arguments(out), 0, options);
     EXPECT_TRUE(bool(result)) << result.report().str();
     if (result)
       last = result.counters();

@@ -160,7 +160,7 @@ $L__BB4_10:
 )ptx";
 
 // bf16 rounding and widening, 4 elements a thread.
-const char *const roundtripPTX = R"ptx(.version 7.0
+const char *const roundtripPTX = R"ptx(.version 7.1
 .target sm_80
 .address_size 64
 .visible .entry roundtrip(

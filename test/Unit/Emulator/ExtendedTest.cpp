@@ -321,7 +321,7 @@ TEST_F(ExtendedTest, Moves) {
 // Guards special registers that are constant for one block of one cluster.
 TEST_F(ExtendedTest, SpecialRegisters) {
   const std::pair<const char *, uint64_t> words[] = {
-      {"%nsmid", 108},         {"%smid", 0},
+      {"%nsmid", 132},         {"%smid", 0},
       {"%clusterid.x", 0},     {"%nclusterid.x", 1},
       {"%cluster_ctaid.y", 0}, {"%cluster_nctaid.z", 1},
       {"%cluster_ctarank", 0}, {"%cluster_nctarank", 1},
@@ -456,6 +456,12 @@ TEST_F(ExtendedTest, BreakpointsAndEvents) {
   EXPECT_EQ(result.report().kind, ReportKind::Trap);
   EXPECT_EQ(result.report().detail, "'brkpt' the kernel reached a breakpoint");
   EXPECT_EQ(errorOf("pmevent 16;"), "'pmevent': event outside of 0 to 15");
+}
+
+// Guards that events for a profiler change no register.
+TEST_F(ExtendedTest, EventsChangeNothing) {
+  check("add.u64 %d0, %d1, %d2;\npmevent 3;\npmevent.mask 255;", 'd',
+        {{1, 2, 0, 3}, {~uint64_t(0), 1, 0, 0}, {7, 0, 0, 7}});
 }
 
 } // namespace

@@ -35,6 +35,15 @@ inline std::string entryText(const std::string &body, unsigned pointers = 2,
          body + "\n}\n";
 }
 
+/// `text` for a chip and a version of PTX that have all instructions but those
+/// of sm_90a alone.
+inline std::string hopperText(std::string text) {
+  const std::string head = ".version 8.0\n.target sm_80\n";
+  if (text.substr(0, head.size()) == head)
+    text.replace(0, head.size(), ".version 8.6\n.target sm_90\n");
+  return text;
+}
+
 class Arguments {
 public:
   template <class T> Arguments &add(T value) {
@@ -56,6 +65,10 @@ template <class... T> Arguments arguments(T... values) {
   (result.add(values), ...);
   return result;
 }
+
+/// Remembers which opcodes the launch has executed. InstructionSetTest.cpp
+/// compares them with the list of opcodes when all tests have run.
+void noteExecuted(const Kernel &kernel, const LaunchResult &result);
 
 struct Fixture : testing::Test {
   std::shared_ptr<const Module> parse(const std::string &text) {
@@ -85,8 +98,10 @@ struct Fixture : testing::Test {
     if (!module)
       return Report();
     modules.push_back(module);
-    return device.launch(module->kernels()[0], grid, block, shared,
-                         args.spans(), options);
+    LaunchResult result = device.launch(module->kernels()[0], grid, block,
+                                        shared, args.spans(), options);
+    noteExecuted(module->kernels()[0], result);
+    return result;
   }
 
   Device device;

@@ -20,6 +20,31 @@ using namespace ropewalk::emulator;
 
 namespace {
 
+std::set<std::string, std::less<>> executed;
+
+/// The opcode of an instruction without its modifiers.
+std::string_view baseOf(std::string_view opcode) {
+  return opcode.substr(0, opcode.find('.'));
+}
+
+// Guards that tests execute each opcode of the list: no test can claim it, the
+// counters of launches say it. Only a run of all tests can tell.
+class Coverage : public testing::Environment {
+public:
+  void TearDown() override {
+    const testing::UnitTest &all = *testing::UnitTest::GetInstance();
+    if (all.test_to_run_count() != all.total_test_count())
+      return;
+    for (const InstructionInfo &info : instructionSet())
+      if (info.isCovered)
+        EXPECT_TRUE(executed.count(info.opcode))
+            << "no test executes '" << info.opcode << "'";
+  }
+};
+
+[[maybe_unused]] testing::Environment *const coverage =
+    testing::AddGlobalTestEnvironment(new Coverage);
+
 std::string errorOf(const std::string &instruction) {
   Error error;
   auto module = Module::parse(entryText(instruction, 1), error);
@@ -68,14 +93,32 @@ TEST(InstructionSetTest, RefusalsNameTheOpcode) {
 TEST(InstructionSetTest, PrintsATable) {
   std::string text = describeInstructionSet();
   EXPECT_EQ(text.find("| opcode |"), 0u);
-  EXPECT_NE(text.find("| `fma` | float arithmetic | yes | f32 and f64"),
+  EXPECT_NE(text.find("| `fma` | float arithmetic | any | yes | f32 and f64"),
             std::string::npos);
-  EXPECT_NE(text.find("| `tex` | textures and surfaces | no | "),
+  EXPECT_NE(text.find("| `elect` | exchange in a warp | sm_90 or higher | yes"),
+            std::string::npos);
+  EXPECT_NE(text.find("| `tex` | textures and surfaces | any | no | "),
             std::string::npos);
   EXPECT_EQ(size_t(std::count(text.begin(), text.end(), '\n')),
             instructionSet().size() + 2);
   EXPECT_EQ(size_t(std::count(text.begin(), text.end(), '|')),
-            (instructionSet().size() + 2) * 5);
+            (instructionSet().size() + 2) * 6);
 }
 
 } // namespace
+
+void ropewalk::emulator::noteExecuted(const Kernel &kernel,
+                                      const LaunchResult &result) {
+  if (!result) {
+    // Counters end with the launch, and these end it.
+    for (std::string_view last : {"trap", "brkpt"})
+      if (result.report().detail.find("'" + std::string(last)) == 0)
+        executed.emplace(last);
+    return;
+  }
+  const std::vector<LineCount> &lines = result.counters().lines;
+  ASSERT_EQ(lines.size(), kernel.program->opcodes.size());
+  for (size_t i = 0; i < lines.size(); ++i)
+    if (lines[i].laneInstructions > 0)
+      executed.emplace(baseOf(kernel.program->opcodes[i]));
+}

@@ -29,6 +29,12 @@ inline uint64_t f(float value) { return std::bit_cast<uint32_t>(value); }
 inline uint64_t g(double value) { return std::bit_cast<uint64_t>(value); }
 
 struct OpcodeTest : Fixture {
+  LaunchResult run(const std::string &text, Dim3 grid, Dim3 block,
+                   const Arguments &args, size_t shared = 0,
+                   const LaunchOptions &options = {}) {
+    return Fixture::run(hopperText(text), grid, block, args, shared, options);
+  }
+
   /// Runs `code` on each row and returns the results. `result` is the letter
   /// of the register that holds it.
   std::vector<uint64_t> results(const std::string &code, char result,
