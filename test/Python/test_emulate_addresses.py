@@ -67,6 +67,10 @@ def test_pointers_share_buffers(rw: SimpleNamespace) -> None:
     x = np.array([4, 0], np.uint32)
     rw.emulate(text, None, 1, 1, [rw.Pointers([x]), x])
     assert x.tolist() == [5, 5]
+    # Behind the table lies no array, though x is the nearest one before.
+    with pytest.raises(rw.EmulationError) as caught:
+        rw.emulate(text, None, 2, 1, [rw.Pointers([None]), x])
+    assert caught.value.kind == "out-of-bounds" and caught.value.argument == "table"
 
 
 def test_struct(rw: SimpleNamespace) -> None:
