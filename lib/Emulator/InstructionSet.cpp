@@ -225,10 +225,14 @@ std::string ropewalk::emulator::describeInstructionSet() {
   std::string text = "| opcode | family | target | executed | forms |\n"
                      "|--------|--------|--------|----------|-------|\n";
   for (const InstructionInfo &info : instructions) {
-    unsigned chip = info.isCovered ? requirementOf(info.opcode).chip : 0;
+    std::string target = "-";
+    if (info.isCovered) {
+      unsigned chip = requirementOf(info.opcode).chip;
+      target = chip ? describeChip(chip) : "any";
+    }
     text += std::string("| `") + info.opcode + "` | " + info.family + " | " +
-            (chip ? describeChip(chip) : "any") + " | " +
-            (info.isCovered ? "yes" : "no") + " | " + info.text + " |\n";
+            target + " | " + (info.isCovered ? "yes" : "no") + " | " +
+            info.text + " |\n";
   }
   return text;
 }
