@@ -97,7 +97,7 @@ TEST(InstructionSetTest, PrintsATable) {
             std::string::npos);
   EXPECT_NE(text.find("| `elect` | exchange in a warp | sm_90 or higher | yes"),
             std::string::npos);
-  EXPECT_NE(text.find("| `tex` | textures and surfaces | any | no | "),
+  EXPECT_NE(text.find("| `tex` | textures and surfaces | - | no | "),
             std::string::npos);
   EXPECT_EQ(size_t(std::count(text.begin(), text.end(), '\n')),
             instructionSet().size() + 2);
