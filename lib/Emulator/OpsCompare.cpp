@@ -325,6 +325,9 @@ bool decodeSetp(InstDecoder &d, Inst &inst) {
   if (!takeComparison(d, inst, type, false))
     return false;
   OperandSyntax first = d.operand(0);
+  // Only pairs of halves have one result each.
+  if ((type == S::F16 || type == S::BF16) && first.pairIndex != -1)
+    return d.unsupported("a second predicate on half-precision types");
   if (!d.pairDestination(first, inst.op[1]))
     return false;
   first.pairIndex = -1;
@@ -353,9 +356,8 @@ template <class T> bool selp(Warp &warp, const Inst &inst, uint32_t mask) {
 bool decodeSelp(InstDecoder &d, Inst &inst) {
   ScalarType type;
   bool negated = false;
-  if (!d.requireType(type,
-                     {S::B16, S::B32, S::B64, S::U16, S::U32, S::U64, S::S16,
-                      S::S32, S::S64, S::F16, S::BF16, S::F32, S::F64}) ||
+  if (!d.requireType(type, {S::B16, S::B32, S::B64, S::U16, S::U32, S::U64,
+                            S::S16, S::S32, S::S64, S::F32, S::F64}) ||
       !d.finish(4) || !d.destination(0, type, inst.op[0]) ||
       !d.source(1, type, inst.op[1]) || !d.source(2, type, inst.op[2]) ||
       !d.predicateSource(3, inst.op[3], negated))
@@ -424,8 +426,8 @@ template <class T> bool testp(Warp &warp, const Inst &inst, uint32_t mask) {
   case 3: // notanumber
     result = maskOf(a != a);
     break;
-  case 4: // normal
-    result = maskOf(a >= least) & maskOf(a < infinity);
+  case 4: // normal, which PTX says of zeros too
+    result = (maskOf(a >= least) & maskOf(a < infinity)) | maskOf(a == T(0));
     break;
   default: // subnormal
     result = maskOf(a < least) & maskOf(a > T(0));

@@ -455,7 +455,7 @@ TEST_F(FloatTableTest, Properties) {
     const struct {
       uint64_t size;
       int holds; ///< A bit for each name.
-    } values[] = {{0, 0b000101},
+    } values[] = {{0, 0b010101}, // Zeros are normal numbers in PTX.
                   {1, 0b100101},
                   {(uint64_t(1) << format.mantissaBits) - 1, 0b100101},
                   {uint64_t(1) << format.mantissaBits, 0b010101},
