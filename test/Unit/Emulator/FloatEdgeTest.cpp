@@ -39,10 +39,14 @@ struct Type {
   std::vector<uint64_t> edges() const {
     uint64_t one = uint64_t(format.bias()) << format.mantissaBits;
     uint64_t normal = uint64_t(1) << format.mantissaBits;
+    // Half of the least normal number and its distance to the next are
+    // results for .ftz to flush.
     std::vector<uint64_t> values = {0,
                                     1,
                                     normal - 1,
                                     normal,
+                                    normal + 1,
+                                    one - normal,
                                     one,
                                     one + 1,
                                     one + normal / 2,
