@@ -35,6 +35,8 @@ cmake -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release \
 programs=(RopewalkEmulatorTests RopewalkRuntimeTests)
 ninja -C "$build" -j "${ROPEWALK_JOBS:-$(nproc)}" --quiet "${programs[@]}" >&2
 
+suppressions=$root/tools/thread-sanitizer.supp
+export TSAN_OPTIONS="suppressions=$suppressions${TSAN_OPTIONS:+:$TSAN_OPTIONS}"
 passed=0 failed=0
 for program in "${programs[@]}"; do
   ropewalk_say "running $program"
