@@ -269,8 +269,10 @@ bool recordRun(ClusterRaces &races, ClusterRaces::Page &page, uint32_t first,
     if (!target)
       return false;
   }
+  // Whole, as ClusterRaces::isSettled reads them without the mutex.
   for (uint32_t i = 0; i < count; ++i)
-    target[i] = base + (uint64_t(i >> shift) << 22);
+    __atomic_store_n(target + i, base + (uint64_t(i >> shift) << 22),
+                     __ATOMIC_RELAXED);
   return true;
 }
 
@@ -441,11 +443,13 @@ bool resolveInBuffer(Request &r, Buffer &buffer, Access &access) {
             r, ReportKind::UninitializedMemory, lane, Space::Global,
             r.warp.block->launch.memory->describe(r.at(lane), r.bytes));
     }
-    if (r.kind != AccessKind::Load)
-      markGlobal(r, buffer);
   }
+  // Marks come last: a lower block on another host thread that finds one also
+  // finds the record of who made it, and knows that it was too early.
   if (!checkRaces(r, buffer))
     return false;
+  if (buffer.valid && r.kind != AccessKind::Load)
+    markGlobal(r, buffer);
   Addresses host =
       r.address + (reinterpret_cast<uint64_t>(buffer.data) - buffer.base);
   std::memcpy(access.host, &host, sizeof host);

@@ -440,10 +440,6 @@ std::byte *ropewalk::emulator::accessGlobal(const Actor &actor,
     return nullptr;
   }
   uint64_t offset = address - buffer->base;
-  if (buffer->valid && isWrite)
-    for (uint32_t i = 0; i < bytes; ++i)
-      if (!buffer->valid[offset + i])
-        buffer->valid[offset + i] = block.launch.validStamp;
   if (buffer->valid && !isWrite &&
       block.launch.options.checkUninitializedMemory &&
       std::memchr(buffer->valid + offset, 0, bytes)) {
@@ -462,5 +458,10 @@ std::byte *ropewalk::emulator::accessGlobal(const Actor &actor,
     if (block.launch.races)
       recordClusters(accessor, *buffer, offset, bytes);
   }
+  // After the record, as in GlobalAccess.cpp.
+  if (buffer->valid && isWrite)
+    for (uint32_t i = 0; i < bytes; ++i)
+      if (!buffer->valid[offset + i])
+        buffer->valid[offset + i] = block.launch.validStamp;
   return buffer->data + offset;
 }

@@ -211,6 +211,20 @@ TEST_F(GlobalRaceTest, UninitializedOrRace) {
       EXPECT_EQ(outcome(later, threads), "uninitialized-memory3");
       EXPECT_EQ(outcome(earlier, threads), "global-race15");
     }
+  // The two at about the same time.
+  for (int rounds = 19000; rounds < 21000; rounds += 20)
+    EXPECT_EQ(outcome("setp.eq.u32 %p4, %r2, 1; setp.eq.u32 %p5, %r2, 0;\n"
+                      "mov.u32 %r11, 20000;\n"
+                      "@%p5 mov.u32 %r11, " +
+                          std::to_string(rounds) +
+                          ";\n"
+                          "SPIN:\nsub.u32 %r11, %r11, 1;\n"
+                          "setp.ne.u32 %p6, %r11, 0;\n@%p6 bra SPIN;\n"
+                          "@%p4 st.global.u32 [%d1], 5;\n"
+                          "@%p5 ld.global.u32 %r10, [%d1];\n",
+                      2),
+              "uninitialized-memory0")
+        << rounds << " rounds";
 }
 
 /// Block 0 writes a row of words and gives a flag; the others wait for it.
