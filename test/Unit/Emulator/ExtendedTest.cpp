@@ -133,7 +133,7 @@ TEST_F(ExtendedTest, ProductsOf24Bits) {
           });
   compare("mad24.lo.s32 %r0, %r1, %r2, %r3;", 'r',
           [&](uint64_t a, uint64_t b, uint64_t c) {
-            return uint64_t(U32(cut(a) * cut(b) + int64_t(c)));
+            return uint64_t(U32(uint64_t(cut(a) * cut(b)) + c));
           });
   compare("mad24.hi.sat.s32 %r0, %r1, %r2, %r3;", 'r',
           [&](uint64_t a, uint64_t b, uint64_t c) {
