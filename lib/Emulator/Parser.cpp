@@ -301,7 +301,7 @@ bool Parser::addModuleVariable(Variable variable) {
   // next.
   constexpr uint64_t gap = 1024;
   variable.offset =
-      alignTo(isConst || end == 0 ? end : end + gap,
+      alignTo(isConst || module.globals.empty() ? end : end + gap,
               isConst ? variable.alignment
                       : std::max<uint64_t>(variable.alignment, 256));
   entry.offset = variable.offset;

@@ -77,6 +77,18 @@ TEST_F(SanitizerTest, GlobalVariablesHaveBounds) {
     expectFault(launch(place), ReportKind::OutOfBounds);
 }
 
+// Guards that a variable without elements has a place of its own, too.
+TEST_F(SanitizerTest, EmptyGlobalVariables) {
+  Error error;
+  auto module = Module::parse(".version 8.0\n.target sm_80\n.address_size 64\n"
+                              ".global .b32 a[0];\n.global .b32 b[2];\n",
+                              error);
+  ASSERT_TRUE(module) << error.str();
+  ASSERT_TRUE(device.load(*module)) << device.error();
+  EXPECT_NE(device.findGlobal(*module, "a")->first,
+            device.findGlobal(*module, "b")->first);
+}
+
 // Guards shared, local and parameter bounds.
 TEST_F(SanitizerTest, OtherSpacesOutOfBounds) {
   std::string before = ".shared .align 4 .b8 s[128];";
