@@ -20,7 +20,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstdio>
 
 using namespace ropewalk::emulator;
 
@@ -43,12 +42,6 @@ uint64_t polledAddress(const Warp &warp, const Inst &load) {
     return uint64_t(reinterpret_cast<const uint32_t *>(row)[lane]) +
            uint64_t(load.offset);
   return reinterpret_cast<const uint64_t *>(row)[lane] + uint64_t(load.offset);
-}
-
-std::string hexAddress(uint64_t address) {
-  char text[24];
-  std::snprintf(text, sizeof text, "0x%llx", (unsigned long long)address);
-  return text;
 }
 
 } // namespace
@@ -223,7 +216,7 @@ void Cluster::reportDeadlock() {
           what = "polls a value that nobody is left to change";
           place = "polls at '" + block->program.opcodes[load->id] + "', line " +
                   std::to_string(load->location.line) + ": address " +
-                  hexAddress(address);
+                  hex(address);
         } else {
           what = "waits for something that nobody is left to do";
         }

@@ -57,19 +57,6 @@ bool checkLane(const Request &r, const Buffer &buffer, unsigned lane,
          reportConflict(a, Space::Global, conflict);
 }
 
-bool storesSame(const Request &r) {
-  if (!r.values.read)
-    return false;
-  std::byte first[16], other[16];
-  r.values.read(r.warp, r.inst, std::countr_zero(r.mask), first);
-  for (uint32_t rest = r.mask & (r.mask - 1); rest; rest &= rest - 1) {
-    r.values.read(r.warp, r.inst, std::countr_zero(rest), other);
-    if (std::memcmp(first, other, r.bytes))
-      return false;
-  }
-  return true;
-}
-
 template <bool HasClusters>
 bool checkShadow(const Request &r, const Buffer &buffer) {
   Block &block = *r.warp.block;
@@ -374,31 +361,33 @@ bool checkClusters(const Request &r, uint32_t mask, Buffer &buffer) {
 
 /// Loads through the cache that is not coherent: no order helps them.
 bool checkReadOnly(const Request &r, Buffer &buffer) {
-  const Block &block = *r.warp.block;
+  Block &block = *r.warp.block;
+  Ordering &ordering = block.cluster.ordering;
   GlobalShadow &shadow = *block.worker.shadow;
-  uint64_t first = (r.low - buffer.base) >> GlobalShadow::PageShift;
-  uint64_t last =
-      (r.high + r.bytes - 1 - buffer.base) >> GlobalShadow::PageShift;
-  if (first == last) {
-    const GlobalShadow::Layer *layers =
-        shadow.page(buffer, r.low - buffer.base).layers;
+  uint64_t low = r.low - buffer.base, high = r.high - buffer.base + r.bytes - 1;
+  if (low >> GlobalShadow::PageShift == high >> GlobalShadow::PageShift) {
+    const GlobalShadow::Layer *layers = shadow.page(buffer, low).layers;
     if (!layers[GlobalShadow::Write].isUsed() &&
         !layers[GlobalShadow::StrongWrite].isUsed())
       return true;
   }
+  std::vector<GlobalShadow::Record> writes;
   for (uint32_t rest = r.mask; rest; rest &= rest - 1) {
     unsigned lane = unsigned(std::countr_zero(rest));
-    int32_t writer = shadow.writerOf(buffer, r.at(lane) - buffer.base, r.bytes);
-    if (writer < 0)
+    shadow.listWrites(ordering, buffer, r.at(lane) - buffer.base, r.bytes,
+                      writes);
+    if (writes.empty())
       continue;
-    const Program &program = block.program;
-    std::string text = "the kernel";
-    if (uint32_t(writer) < program.code.size())
-      text = "'" + program.opcodes[size_t(writer)] + "' of line " +
-             std::to_string(program.code[size_t(writer)].location.line);
-    return report(r, ReportKind::GlobalRace, lane, Space::Global,
-                  "reads as constant what " + text +
-                      " has written, which no order makes visible to it");
+    Conflict conflict;
+    conflict.kind = Conflict::Constant;
+    conflict.tag = writes.back().tag;
+    conflict.lanes = writes.back().lanes;
+    conflict.address = r.at(lane);
+    if (shadow.order)
+      conflict.cluster = int64_t(writes.back().cluster) - 1;
+    Actor actor{&r.warp, &r.inst, lane};
+    return reportConflict(Accessor(actor, ordering, false), Space::Global,
+                          conflict);
   }
   return true;
 }

@@ -370,20 +370,6 @@ void GlobalShadow::listWrites(const Ordering &ordering, const Buffer &buffer,
   }
 }
 
-int32_t GlobalShadow::writerOf(const Buffer &buffer, uint64_t offset,
-                               uint32_t bytes) {
-  for (uint64_t end = offset + bytes; offset < end; ++offset) {
-    Page &page = this->page(buffer, offset);
-    uint32_t cell = uint32_t(offset & (PageBytes - 1)) >> page.shift;
-    for (LayerKind kind : {Write, StrongWrite, OtherStrongWrite}) {
-      Record record = at(page, kind, cell);
-      if (record.lanes && (order ? record.cluster : record.time >= lastStart))
-        return int32_t(record.tag & TagInstMask);
-    }
-  }
-  return -1;
-}
-
 namespace {
 
 /// Records an access by bytes for the order between clusters.

@@ -104,11 +104,6 @@ public:
 
   GlobalOrder *const order;
 
-  /// The instruction that has written one of the bytes in the present launch,
-  /// as far as this host thread knows; TagInstMask if it is not known which, -1
-  /// for none.
-  int32_t writerOf(const Buffer &buffer, uint64_t offset, uint32_t bytes);
-
 private:
   Page &addPage(const Buffer &buffer, uint64_t offset);
   void recycle();

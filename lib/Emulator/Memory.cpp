@@ -19,15 +19,11 @@
 
 using namespace ropewalk::emulator;
 
-namespace {
-
-std::string hex(uint64_t value) {
+std::string ropewalk::emulator::hex(uint64_t value) {
   char text[24];
   std::snprintf(text, sizeof text, "0x%llx", (unsigned long long)value);
   return text;
 }
-
-} // namespace
 
 uint64_t ropewalk::emulator::windowOf(Space space) {
   switch (space) {

@@ -37,6 +37,9 @@ constexpr uint64_t ParamWindow = ConstWindow + WindowBytes;
 /// First address of `space` as a generic address; 0 for Global and Generic.
 uint64_t windowOf(Space space);
 
+/// "0x1f", as reports write addresses.
+std::string hex(uint64_t value);
+
 struct Buffer {
   uint32_t index = 0; ///< In the order of allocation.
   uint64_t base = 0;

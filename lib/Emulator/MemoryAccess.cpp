@@ -141,6 +141,21 @@ void finishRequest(Request &r) {
           ~uint32_t(0);
 }
 
+bool storesSame(const Request &r) {
+  if (std::has_single_bit(r.mask))
+    return true;
+  if (!r.values.read)
+    return false;
+  std::byte first[16], other[16];
+  r.values.read(r.warp, r.inst, std::countr_zero(r.mask), first);
+  for (uint32_t rest = r.mask & (r.mask - 1); rest; rest &= rest - 1) {
+    r.values.read(r.warp, r.inst, std::countr_zero(rest), other);
+    if (std::memcmp(first, other, r.bytes))
+      return false;
+  }
+  return true;
+}
+
 void findPattern(Request &r, PatternGrain grain) {
   std::unique_ptr<PatternCache> &cache =
       r.warp.block->worker.patterns[r.inst.id];

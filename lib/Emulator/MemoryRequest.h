@@ -73,6 +73,9 @@ void synchronize(const Request &r, uint32_t rank, Access &access);
 /// Whether strong stores of the warp publish what a fence has captured.
 bool hasFences(const Request &r);
 
+/// Whether all lanes store the same bytes.
+bool storesSame(const Request &r);
+
 /// Finds the pattern of addresses that are not simple.
 void findPattern(Request &r, PatternGrain grain);
 

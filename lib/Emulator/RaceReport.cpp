@@ -126,6 +126,9 @@ bool ropewalk::emulator::reportConflict(const Accessor &a, Space space,
         "accesses, through the async proxy, bytes that " + other +
         " has written through the generic proxy; no fence.proxy.async stands "
         "between them";
+  } else if (conflict.kind == Conflict::Constant) {
+    text = "reads as constant what " + other +
+           " has written, which no order makes visible to it";
   } else if (conflict.kind != Conflict::Unordered) {
     kind = ReportKind::ProxyRace;
     text = "finds its tensor map, which " + other +

@@ -53,7 +53,8 @@ struct Conflict {
     Unordered,
     Unfenced,   ///< No proxy fence.
     Unreleased, ///< Of a tensor map: no releasing proxy fence,
-    Unacquired  ///< or no acquiring one.
+    Unacquired, ///< or no acquiring one.
+    Constant    ///< Read as constant.
   };
   Kind kind = Unordered;
   bool otherWrote = true;

@@ -10,10 +10,9 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Memory.h"
 #include "Program.h"
 #include "Ropewalk/Emulator/Emulator.h"
-
-#include <cstdio>
 
 using namespace ropewalk::emulator;
 
@@ -95,11 +94,8 @@ std::string Report::str() const {
     place += ", warp " + std::to_string(warp);
   if (lane >= 0)
     place += ", lane " + std::to_string(lane);
-  if (hasAddress) {
-    char hex[24];
-    std::snprintf(hex, sizeof hex, "0x%llx", (unsigned long long)address);
-    place += std::string(", address ") + hex;
-  }
+  if (hasAddress)
+    place += ", address " + hex(address);
   if (!source.empty()) {
     place += " (" + source;
     for (const std::string &caller : inlinedAt)

@@ -18,22 +18,6 @@ namespace ropewalk::emulator::ROPEWALK_EMULATOR_ISA {
 
 namespace {
 
-/// Whether all lanes store the same bytes.
-bool storesSame(const Request &r) {
-  if (std::has_single_bit(r.mask))
-    return true;
-  if (!r.values.read)
-    return false;
-  std::byte first[16], other[16];
-  r.values.read(r.warp, r.inst, std::countr_zero(r.mask), first);
-  for (uint32_t rest = r.mask & (r.mask - 1); rest; rest &= rest - 1) {
-    r.values.read(r.warp, r.inst, std::countr_zero(rest), other);
-    if (std::memcmp(first, other, r.bytes))
-      return false;
-  }
-  return true;
-}
-
 /// The access of one lane that the loops could not settle. Stores of the lanes
 /// before `lane`, from `stored` on, are carried out first: they count as what
 /// is there.

@@ -15,17 +15,9 @@
 #include "Cluster.h"
 #include "TensorCopy.h"
 
-#include <cstdio>
-
 using namespace ropewalk::emulator;
 
 namespace {
-
-std::string hex(uint64_t value) {
-  char text[24];
-  std::snprintf(text, sizeof text, "0x%llx", (unsigned long long)value);
-  return text;
-}
 
 bool report(const Actor &actor, ReportKind kind, uint64_t address,
             const std::string &detail) {

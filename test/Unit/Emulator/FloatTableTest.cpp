@@ -454,7 +454,7 @@ TEST_F(FloatTableTest, Properties) {
         format.mantissaBits == 23 ? ".f32 %p0, %r1;" : ".f64 %p0, %d1;";
     const struct {
       uint64_t size;
-      int holds; ///< A bit for each name.
+      int holds;                 ///< A bit for each name.
     } values[] = {{0, 0b010101}, // Zeros are normal numbers in PTX.
                   {1, 0b100101},
                   {(uint64_t(1) << format.mantissaBits) - 1, 0b100101},

@@ -305,7 +305,7 @@ TEST_F(GlobalRaceTest, Chains) {
   std::string cut = detour;
   cut.replace(cut.find("st.release.gpu.global.u32 [%d5+4]"), 26,
               "st.relaxed.gpu.global.u32 ");
-  expectRace(cut, "FIRST:\nst.global" + 7, "ld.global.u32 %r11", 2);
+  expectRace(cut, "st.global", "ld.global.u32 %r11", 2);
 }
 
 // Guards the last block that sums up what all have written.
@@ -413,6 +413,9 @@ TEST_F(GlobalRaceTest, ConstantDataThatIsWritten) {
                                             writer + "' of line "),
                 std::string::npos)
           << result.report().str();
+      const Report::Party &other = result.report().other;
+      EXPECT_EQ(other.location.line, lineOf(body, writer));
+      EXPECT_TRUE(other.block >= 0 && other.warp >= 0);
     }
   };
   const std::string store = "st.global.u32 [%d2], %r3;\n";
